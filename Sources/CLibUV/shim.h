@@ -1,0 +1,3 @@
+// libuv: event loop, TCP, timers, signals. Imported by Reactor only.
+#pragma once
+#include <uv.h>

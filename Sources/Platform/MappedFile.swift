@@ -1,0 +1,62 @@
+internal import Glibc
+
+/// A regular file mapped read-only. Immutable after opening, so every thread may read it.
+///
+/// The pages are shared with every other process that maps the same file: this is how N workers on one machine
+/// hold one copy of the weights. Unmapped when the last reference goes.
+@safe
+package final class MappedFile: @unchecked Sendable {
+    // Sendable by argument: the mapping is read-only and fixed between `init` and `deinit`.
+    private let base: UnsafeRawPointer?
+    package let path: String
+    package let count: Int
+
+    /// Maps the whole of `path`. An empty file maps to an empty span.
+    ///
+    /// - Throws: `FileError` when the file cannot be opened, is not a regular file, or cannot be mapped.
+    package init(path: String) throws(FileError) {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw FileError("stat", path: path, code: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw FileError("map", path: path, detail: "not a regular file")
+        }
+        self.path = path
+        self.count = Int(status.st_size)
+        guard count > 0 else {
+            unsafe self.base = nil
+            return
+        }
+        let mapping = unsafe mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0)
+        guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
+            throw FileError("map", path: path, code: errno)
+        }
+        unsafe self.base = UnsafeRawPointer(mapping)
+    }
+
+    deinit {
+        if let base = unsafe base { unsafe _ = munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    }
+
+    /// The file's bytes. Truncating the file while it is mapped makes reads fault: Ferry replaces files, never edits them.
+    package var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let span = unsafe RawSpan(_unsafeStart: base ?? UnsafeRawPointer(bitPattern: 64)!, byteCount: count)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// Asks the system to read ahead: `whole` for a load that will touch every page soon.
+    package func adviseWillNeed() {
+        if let base = unsafe base { unsafe _ = madvise(UnsafeMutableRawPointer(mutating: base), count, MADV_WILLNEED) }
+    }
+
+    /// The address of byte `offset`, for kernels that keep a pointer while they hold this object.
+    package func address(at offset: Int) -> UnsafeRawPointer {
+        precondition(offset >= 0 && offset <= count, "offset \(offset) outside \(path) of \(count) bytes")
+        return unsafe (base ?? UnsafeRawPointer(bitPattern: 64)!) + offset
+    }
+}
