@@ -22,7 +22,6 @@ let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
@@ -38,7 +37,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -69,7 +67,7 @@ let package = Package(
         .target(name: "KVCache", dependencies: ["Platform", "Inference"]),
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4
-        .target(name: "Scheduling", dependencies: ["Inference", "KVCache", deque]),
+        .target(name: "Scheduling", dependencies: ["Platform", "Inference", "Wire", "KVCache"]),
         // Level 5
         .target(
             name: "Engine",
@@ -94,6 +92,9 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test("Platform", ["Platform"]),
+        test("KVCache", ["KVCache", "Inference"]),
+        test("Scheduling", ["Scheduling", "KVCache", "Wire", "Platform", "Inference"]),
     ]
 )
 
