@@ -73,7 +73,7 @@ let package = Package(
             name: "Engine",
             dependencies: ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]
         ),
-        .target(name: "Transfer", dependencies: ["Platform", "Wire", "Telemetry"]),
+        .target(name: "Transfer", dependencies: ["Platform", "Wire"]),
         // Level 6
         .target(
             name: "Gateway",

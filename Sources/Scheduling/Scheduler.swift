@@ -287,6 +287,12 @@ package struct Scheduler: ~Copyable {
         return load
     }
 
+    /// `checkInvariants` as an expression for `assert`: true, or a trap.
+    package var integrity: Bool {
+        checkInvariants()
+        return true
+    }
+
     /// Traps unless pages and sequences agree. O(pages + sequences); for tests and idle time.
     package func checkInvariants() {
         cache.checkInvariants()
