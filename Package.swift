@@ -22,7 +22,7 @@ let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
+let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -37,7 +37,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -86,7 +86,7 @@ let package = Package(
             dependencies: [
                 "Platform", "Inference", "Telemetry", "Kernels", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Weights",
                 "KVCache", "Model", "Scheduling", "Engine", "Transfer", "Gateway", "Admin",
-                argumentParser, logging, configuration, lifecycle,
+                argumentParser, logging, yaml, lifecycle,
             ]
         ),
         // Tests
