@@ -209,9 +209,7 @@ package struct Scheduler: ~Copyable {
                 sequence.append(token, now: now)
                 generatedTokens += 1
                 report.tokens.append(
-                    TokenEvent(
-                        sequence: sequence.id, token: token, logprob: logprob,
-                        alternatives: alternatives.map { TokenLogprob(token: $0.0, logprob: $0.1) }))
+                    TokenEvent(sequence: sequence.id, token: token, logprob: logprob, alternatives: alternatives))
                 if let reason = finish(sequence, after: token) { end(sequence, reason, now: now) }
             case .failed(let reason): end(sequence, .failed(reason), now: now)
             case nil: preconditionFailure("\(sequence.id) was to choose a token and did not")

@@ -26,16 +26,7 @@ package struct PlannedSegment {
 
 /// What became of a segment that samples.
 package enum SampleOutcome: Sendable, Equatable {
-    case token(TokenID, logprob: Float?, alternatives: [(TokenID, Float)])
+    case token(TokenID, logprob: Float?, alternatives: [TokenLogprob])
     /// The logits were unusable; the text is for the client.
     case failed(String)
-
-    package static func == (a: Self, b: Self) -> Bool {
-        switch (a, b) {
-        case (.token(let x, let p, let xs), .token(let y, let q, let ys)):
-            x == y && p == q && xs.elementsEqual(ys) { $0.0 == $1.0 && $0.1 == $1.1 }
-        case (.failed(let x), .failed(let y)): x == y
-        case (.token, .failed), (.failed, .token): false
-        }
-    }
 }
