@@ -58,8 +58,8 @@ package enum LogitScan {
         let factor = scale * log2OfE
         return unsafe values.withUnsafeMutableBufferPointer { values in
             var sum = SIMD8<Double>(repeating: 0)
-            let source = unsafe UnsafeBufferPointer(values)
-            let target = unsafe UnsafeMutableRawBufferPointer(values)
+            let source = UnsafeBufferPointer(values)
+            let target = UnsafeMutableRawBufferPointer(values)
             unsafe forEachVector(source, padding: -.infinity) { offset, vector in
                 // The largest itself is exactly 1, also where `scale` is huge.
                 var weight = exponential((vector - largest) * factor)
@@ -102,7 +102,7 @@ package enum LogitScan {
     private static func forEachVector(
         _ values: UnsafeBufferPointer<Float>, padding: Float, _ body: (Int, SIMD8<Float>) -> Void
     ) {
-        let raw = unsafe UnsafeRawBufferPointer(values)
+        let raw = UnsafeRawBufferPointer(values)
         var offset = 0
         while offset + 8 <= values.count {
             body(offset, unsafe raw.loadUnaligned(fromByteOffset: offset * 4, as: SIMD8<Float>.self))

@@ -1,5 +1,5 @@
 package import Inference
-package import Platform
+internal import Platform
 
 /// What a `generation_config.json` recommends: used where a request says nothing.
 package struct GenerationDefaults: Sendable, Equatable {
@@ -27,8 +27,8 @@ package struct GenerationDefaults: Sendable, Equatable {
         }
         let model = ConfigurationFields(try ModelConfiguration.object(named: "config.json", in: directory), file: "config.json")
         if endTokens.isEmpty { endTokens = try Self.tokens(model, "eos_token_id") }
-        beginToken = try beginToken ?? Self.tokens(model, "bos_token_id").first
-        padToken = try padToken ?? Self.tokens(model, "pad_token_id").first
+        if beginToken == nil { beginToken = try Self.tokens(model, "bos_token_id").first }
+        if padToken == nil { padToken = try Self.tokens(model, "pad_token_id").first }
     }
 
     /// Parses the text of a `generation_config.json`. Never traps, whatever the bytes.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Platform
 
 /// How positions turn query and key pairs: the base, and how frequencies are stretched for contexts longer than trained.
 package struct RotaryConfiguration: Sendable, Equatable {
@@ -80,5 +81,13 @@ package struct RotaryConfiguration: Sendable, Equatable {
                 return Float((1 - blend) * Double(plain) / factor + blend * Double(plain))
             }
         }
+    }
+}
+
+extension RotaryConfiguration {
+    /// Of the angle that `position` turns a pair by; in f32 throughout, as the models were trained.
+    static func cosineAndSine(position: Int, frequency: Float) -> (cosine: Float, sine: Float) {
+        let angle = Float(position) * frequency
+        return (cos(angle), sin(angle))
     }
 }

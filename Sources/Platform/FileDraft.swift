@@ -77,12 +77,17 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         if let temporaryPath { unsafe _ = unlink(temporaryPath) }
     }
 
-    package var bytes: MutableRawSpan {
-        @_lifetime(&self)
-        mutating get {
-            let span = unsafe MutableRawSpan(_unsafeStart: base!, byteCount: count)
-            return unsafe _overrideLifetime(span, mutating: &self)
-        }
+    /// Lets `body` write the bytes at `range`.
+    package mutating func change<Result>(_ range: Range<Int>, _ body: (inout MutableRawSpan) -> Result) -> Result {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of a draft of \(count)")
+        var span = unsafe MutableRawSpan(_unsafeStart: base! + range.lowerBound, byteCount: range.count)
+        return body(&span)
+    }
+
+    /// Digest of the bytes at `range` as they are now.
+    package func digest(of range: Range<Int>) -> Digest {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of a draft of \(count)")
+        return Digest(of: unsafe RawSpan(_unsafeStart: base! + range.lowerBound, byteCount: range.count))
     }
 
     /// Writes `bytes` at `offset`.

@@ -92,7 +92,7 @@ package struct SourceDigest: Sendable, Equatable {
         writer.endObject()
         try Folder.create(Folder.parent(of: path))
         var draft = try FileDraft(path: path, bytes: writer.bytes.count)
-        draft.replace(at: 0, with: writer.bytes.span.bytes)
+        draft.replace(at: 0, with: writer.bytes.rawSpan)
         try draft.commit()
     }
 }

@@ -1,5 +1,5 @@
 internal import Kernels
-package import Platform
+internal import Platform
 
 /// Turns stored tensors into an image: packs, rounds or widens, and digests every part.
 struct WeightBuilder {
@@ -62,9 +62,9 @@ struct WeightBuilder {
                 let stored = file.mapping.bytes.extracting(entry.range)
                 switch operand.form {
                 case .panels:
-                    var bytes = draft.bytes
-                    var part = bytes.extracting(range)
-                    PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, type: type, into: &part)
+                    draft.change(range) {
+                        PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, type: type, into: &$0)
+                    }
                 case .table:
                     let offset = range.lowerBound + row * operand.columns * type.byteCount
                     Self.convert(stored, as: sourceType, to: type, columns: operand.columns, into: &draft, at: offset)
@@ -73,10 +73,10 @@ struct WeightBuilder {
                 }
                 row += source.rows
             }
-            header.entries[index].digest = Digest(of: draft.bytes.extracting(range).bytes)
+            header.entries[index].digest = draft.digest(of: range)
             progress(WeightProgress(doneBytes: range.upperBound, totalBytes: header.imageBytes))
         }
-        draft.replace(at: 0, with: header.encoded().span.bytes)
+        draft.replace(at: 0, with: header.encoded().rawSpan)
     }
 
     /// Copies rows of `columns` numbers, converted. Values that `type` can hold stay as they are.
@@ -87,13 +87,11 @@ struct WeightBuilder {
         guard sourceType != target else { return draft.replace(at: offset, with: source) }
         var floats = [Float](repeating: 0, count: columns)
         let rowBytes = columns * sourceType.byteCount
-        var bytes = draft.bytes
         for row in 0..<(source.byteCount / rowBytes) {
             let place = offset + row * columns * type.byteCount
-            var part = bytes.extracting(place..<(place + columns * type.byteCount))
             var span = floats.mutableSpan
             InstructionSet.scalar.convert(source.extracting((row * rowBytes)..<((row + 1) * rowBytes)), as: sourceType, to: &span)
-            InstructionSet.scalar.convert(span.span, to: target, into: &part)
+            draft.change(place..<(place + columns * type.byteCount)) { InstructionSet.scalar.convert(floats.span, to: target, into: &$0) }
         }
     }
 }

@@ -124,7 +124,7 @@ package struct WeightImageHeader: Sendable, Equatable {
             put(UInt64(entry.range.count))
             put(entry.digest)
         }
-        put(Digest(of: bytes.span.bytes))
+        put(Digest(of: bytes.rawSpan))
         precondition(bytes.count == count, "a weight image header of \(bytes.count) bytes, planned \(count)")
         return bytes
     }

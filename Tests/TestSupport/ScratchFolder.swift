@@ -38,7 +38,7 @@ package final class ScratchFolder: Sendable {
 
     package func read(_ name: String) throws(FileError) -> [UInt8] {
         let mapping = try MappedFile(path: path + "/" + name)
-        return mapping.bytes.withUnsafeBytes { unsafe Array($0) }
+        return unsafe mapping.bytes.withUnsafeBytes { unsafe Array($0) }
     }
 
     private static func names(_ path: String) -> [String] {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SafetensorsTests {
     private func parse(_ bytes: [UInt8]) throws(CheckpointError) -> SafetensorsHeader {
-        try SafetensorsHeader(parsing: bytes.span.bytes, fileBytes: bytes.count, file: "f")
+        try SafetensorsHeader(parsing: bytes.rawSpan, fileBytes: bytes.count, file: "f")
     }
 
     private func parse(header: String, data: Int = 0) throws(CheckpointError) -> SafetensorsHeader {
