@@ -95,6 +95,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
         test("Telemetry", ["Telemetry", logging]),
+        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway"]),
     ]
 )
 
