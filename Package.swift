@@ -96,6 +96,7 @@ let package = Package(
         test("Architecture", []),
         test("Telemetry", ["Telemetry", logging]),
         test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway"]),
+        test("Reactor", ["Platform", "Reactor"]),
     ]
 )
 
