@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // Targets stand in the order of the module table in README.md ("Map"). Imports go down only;
@@ -25,8 +26,13 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
-func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests", resources: resources)
+/// A test target. What lies in its `Fixtures` and the like is read from the checkout, so nothing is copied.
+func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    let path = "Tests/\(name)Tests"
+    let data = ["Fixtures", "Goldens", "clients"]
+    return .testTarget(
+        name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: path,
+        exclude: data.filter { FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + path + "/" + $0) })
 }
 
 let package = Package(
@@ -93,8 +99,20 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
         test("Platform", ["Platform"]),
-        test("KVCache", ["KVCache", "Inference"]),
-        test("Scheduling", ["Scheduling", "KVCache", "Wire", "Platform", "Inference"]),
+        test("Telemetry", ["Telemetry", logging]),
+        test("Kernels", ["Platform", "CKernels", "Kernels"]),
+        test("Reactor", ["Platform", "Reactor"]),
+        test("HTTP", ["Platform", "HTTP"]),
+        test("Tokenization", ["Platform", "Inference", "Tokenization"]),
+        test("Server", ["Platform", "Reactor", "HTTP", "Server"]),
+        test("Weights", ["Platform", "Kernels", "Inference", "Weights"]),
+        test("KVCache", ["Inference", "KVCache"]),
+        test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"]),
+        test("Scheduling", ["Platform", "Inference", "Wire", "KVCache", "Scheduling"]),
+        test("Engine", ["Platform", "Inference", "Wire", "Kernels", "KVCache", "Weights", "Model", "Scheduling", "Engine", "Transfer"]),
+        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway"]),
+        test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
+        test("Client", ["Ferry"]),
     ]
 )
 

@@ -1,0 +1,37 @@
+/// The bounds of one connection, and what happens at each.
+package struct HTTPLimits: Sendable {
+    /// HTTP/1.1: longest request line. Beyond: 414 and close. RFC 9112, 3 asks for at least 8000.
+    package var maximumRequestLine = 16 << 10
+    /// Sum of all field lines; HTTP/2: sum of names, values and 32 per field. Beyond: 431 (HTTP/1.1 also closes).
+    package var maximumHeaderBytes = 32 << 10
+    /// Fields of one head or trailer section. Beyond: 431.
+    package var maximumHeaderCount = 128
+    /// HTTP/1.1: longest chunk-size line, and the sum of all chunk extensions of a body is bounded by 16 of them. Beyond: 400 and close.
+    package var maximumChunkLine = 1 << 10
+    /// HTTP/1.1: received bytes that wait behind an unfinished exchange. Beyond, `wantsRead` is false.
+    package var maximumBacklog = 64 << 10
+    /// Body bytes of one request that may be received and not yet consumed. HTTP/2: the stream's window; HTTP/1.1: parsing pauses.
+    package var streamWindow = 256 << 10
+    /// HTTP/2: the same for all streams together.
+    package var connectionWindow = 1 << 20
+    /// HTTP/2: streams a peer may have open. Beyond: REFUSED_STREAM.
+    package var maximumConcurrentStreams = 128
+    /// A stream's buffered output above which producers should stop, and below which `drained` tells them to go on.
+    package var highWater = 64 << 10
+    package var lowWater = 16 << 10
+    /// A stream's buffered output at which the producer has evidently not stopped. Beyond: the stream is reset.
+    package var maximumBufferedOutput = 32 << 20
+    /// HTTP/2: token bucket of RST_STREAM frames received (burst, and tokens a second). Empty: GOAWAY.
+    package var resetBurst = 1000
+    package var resetsPerSecond = 33
+    /// HTTP/2: stream errors a peer may cause on one connection. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    package var maximumStreamErrors = 200
+    /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, unknown types, SETTINGS). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    package var maximumIdleFrames = 1000
+    /// HTTP/2: PING and SETTINGS acknowledgements that wait to be sent. Beyond: the connection ends.
+    package var maximumOutboundAcknowledgements = 256
+    /// HTTP/2: CONTINUATION frames of one head. Beyond: the connection ends.
+    package var maximumContinuations = 8
+
+    package init() {}
+}

@@ -1,0 +1,207 @@
+/// TLS over another stream. Lives where that stream lives and owns it.
+///
+/// Plaintext written before the handshake is complete waits; when it completes, `established` is called once, then bytes flow.
+/// An end without close_notify counts as an end: the protocols above know their own lengths.
+@safe
+package final class TLSStream: ByteStream {
+    package let reactor: Reactor
+    package var receiver: (any ByteStreamReceiver)?
+    package var peer: Endpoint? { transport.peer }
+    package private(set) var negotiatedProtocol: String?
+    package var isEncrypted: Bool { true }
+    package private(set) var isEstablished = false
+    /// As `TLSSession.peerFingerprint`, once established.
+    package private(set) var peerFingerprint: [UInt8]?
+    package var bytesReceived: UInt64 { transport.bytesReceived }
+    package var bytesSent: UInt64 { transport.bytesSent }
+
+    private let transport: TCPStream
+    private var session: TLSSession
+    private var established: (() -> Void)?
+    /// Plaintext for after the handshake.
+    private var early: [UInt8] = []
+    private var wantsReading = false
+    private var wantsFinish = false
+    private var hasEnded = false
+    private var transportEnded = false
+    /// True while plaintext is being handed on, so that a receiver's call does not begin a second round inside the first.
+    private var isDelivering = false
+    private var isInTurnEnd = false
+
+    /// Takes `transport` over, which must not have been read from, and begins the handshake.
+    ///
+    /// - Parameters:
+    ///   - serverName: on a client, what the server's certificate must be for.
+    ///   - established: called once when the handshake is complete; a failed one closes the stream.
+    package init(
+        over transport: TCPStream, context: TLSContext, serverName: String? = nil, established: (() -> Void)? = nil
+    ) {
+        self.reactor = transport.reactor
+        self.transport = transport
+        self.session = TLSSession(context, serverName: serverName)
+        self.established = established
+        transport.receiver = self
+        transport.resumeReading()
+        if context.side == .client { deliverLater() }
+    }
+
+    package var drainMark: Int {
+        get { transport.drainMark }
+        set { transport.drainMark = newValue }
+    }
+
+    package var queuedBytes: Int { transport.queuedBytes + early.count }
+
+    // MARK: Writing
+
+    package func write(_ bytes: RawSpan) {
+        precondition(!wantsFinish || !transport.isOpen, "writing to a stream after finishWriting()")
+        guard transport.isOpen else { return }
+        guard isEstablished else {
+            unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
+            return
+        }
+        do throws(TLSError) { try session.write(bytes) } catch { return close(.insecure(error)) }
+        send()
+    }
+
+    package func write(_ bytes: consuming [UInt8]) { write(unsafe bytes.span.bytes) }
+
+    package func finishWriting() {
+        guard transport.isOpen, !wantsFinish else { return }
+        wantsFinish = true
+        if isEstablished { finish() }
+    }
+
+    private func finish() {
+        session.closeNotify()
+        send()
+        transport.finishWriting()
+    }
+
+    private func send() {
+        session.takeCiphertext { transport.write($0) }
+    }
+
+    // MARK: Reading
+
+    package func resumeReading() {
+        guard !wantsReading else { return }
+        wantsReading = true
+        deliverLater()
+    }
+
+    package func pauseReading() {
+        wantsReading = false
+        if isEstablished { transport.pauseReading() }
+    }
+
+    /// Plaintext that was held back by a pause is handed on at the end of the turn, not inside `resumeReading()`.
+    private func deliverLater() {
+        guard !isInTurnEnd else { return }
+        isInTurnEnd = true
+        reactor.atTurnEnd(self)
+    }
+
+    private func advance() {
+        guard transport.isOpen, !isDelivering else { return }
+        isDelivering = true
+        defer { isDelivering = false }
+        do throws(TLSError) {
+            if !isEstablished {
+                let complete = try session.handshake()
+                send()
+                guard complete else { return endIfTransportEnded() }
+                becomeEstablished()
+            }
+            try deliver()
+            send()
+        } catch {
+            // The alert that tells the peer why.
+            send()
+            failAfterAlert(error)
+        }
+    }
+
+    private func becomeEstablished() {
+        isEstablished = true
+        negotiatedProtocol = session.negotiatedProtocol
+        peerFingerprint = session.peerFingerprint
+        let tell = established
+        established = nil
+        tell?()
+        guard transport.isOpen else { return }
+        if !early.isEmpty {
+            let waiting = early
+            early = []
+            write(waiting)
+        }
+        if wantsFinish { finish() }
+        if !wantsReading { transport.pauseReading() }
+    }
+
+    private func deliver() throws(TLSError) {
+        while wantsReading, transport.isOpen, !hasEnded {
+            switch try unsafe session.read(into: reactor.plaintextBuffer) {
+            case .bytes(let count):
+                receiver?.stream(self, didReceive: unsafe UnsafeRawBufferPointer(rebasing: reactor.plaintextBuffer[..<count]).bytes)
+            case .needsInput:
+                if transportEnded { return end() }
+                return transport.resumeReading()
+            case .ended:
+                return end()
+            }
+        }
+    }
+
+    private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        receiver?.streamDidReachEnd(self)
+    }
+
+    private func endIfTransportEnded() {
+        if transportEnded { close(.insecure(TLSError(attempt: "complete the TLS handshake", reason: "the peer closed the connection"))) }
+    }
+
+    // MARK: Ending
+
+    package func close() { close(.closed) }
+
+    package func close(_ reason: StreamEnd) { transport.close(reason) }
+
+    /// Writes the alert at once, as far as the socket takes it, and closes.
+    private func failAfterAlert(_ error: TLSError) {
+        guard transport.isOpen else { return }
+        transport.flushNow()
+        close(.insecure(error))
+    }
+}
+
+extension TLSStream: TurnEndParticipant {
+    package func turnEnds() {
+        isInTurnEnd = false
+        advance()
+    }
+}
+
+extension TLSStream: ByteStreamReceiver {
+    package func stream(_ stream: any ByteStream, didReceive bytes: RawSpan) {
+        session.feed(bytes)
+        advance()
+    }
+
+    package func streamDidReachEnd(_ stream: any ByteStream) {
+        transportEnded = true
+        advance()
+    }
+
+    package func streamDidDrain(_ stream: any ByteStream) { receiver?.streamDidDrain(self) }
+
+    package func streamDidClose(_ stream: any ByteStream, _ reason: StreamEnd) {
+        let last = receiver
+        receiver = nil
+        established = nil
+        last?.streamDidClose(self, reason)
+    }
+}
