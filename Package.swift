@@ -26,8 +26,10 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
-func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests", resources: resources)
+func test(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests", exclude: exclude,
+        resources: resources)
 }
 
 let package = Package(
@@ -94,6 +96,8 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test("Weights", ["Platform", "Kernels", "Inference", "Weights"], exclude: ["Fixtures"]),
+        test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"], exclude: ["Fixtures", "Goldens"]),
     ]
 )
 
