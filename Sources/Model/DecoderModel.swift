@@ -92,8 +92,9 @@ package final class DecoderModel {
             feedForward(layer, rows: 0..<batch.rows)
         }
         guard batch.logitRows > 0 else { return }
+        let (picked, norm) = (picked, weights.finalNorm)
         team.normalize(
-            hidden, picked: picked.span, weight: weights.finalNorm.span, epsilon: weights.configuration.normEpsilon, into: &headInput)
+            hidden, picked: picked.span, weight: norm.span, epsilon: weights.configuration.normEpsilon, into: &headInput)
         team.multiply(headInput, rows: 0..<batch.logitRows, by: weights.head, into: &logits)
     }
 

@@ -36,8 +36,11 @@ package final class ScratchFolder: Sendable {
     /// Names in the folder at `relative`, sorted; empty where there is none.
     package func names(in relative: String = "") -> [String] { Self.names(path + "/" + relative) }
 
-    package func read(_ name: String) throws(FileError) -> [UInt8] {
-        let mapping = try MappedFile(path: path + "/" + name)
+    package func read(_ name: String) throws(FileError) -> [UInt8] { try Self.read(path + "/" + name) }
+
+    /// All bytes of the file at `path`.
+    package static func read(_ path: String) throws(FileError) -> [UInt8] {
+        let mapping = try MappedFile(path: path)
         return unsafe mapping.bytes.withUnsafeBytes { unsafe Array($0) }
     }
 
