@@ -52,6 +52,7 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(
             name: "CKernels", exclude: ["README.md"],
@@ -66,7 +67,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CLibUV", "COpenSSL", "Platform"]),
         .target(name: "HTTP", dependencies: ["CNGHTTP2", "Platform"]),
         .target(name: "Wire", dependencies: ["Platform", "Inference"]),
-        .target(name: "Tokenization", dependencies: ["CPCRE2", "Platform", "Inference"]),
+        .target(name: "Tokenization", dependencies: ["CPCRE2", "CUTF8Proc", "Platform", "Inference"]),
         // Level 3
         .target(name: "Server", dependencies: ["Platform", "Reactor", "HTTP"]),
         .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"]),

@@ -16,6 +16,9 @@ package final class ScheduledSequence {
     /// The pages while running; nil while waiting.
     var table: PageTable?
 
+    /// Whatever the model keeps for this sequence between steps; dies with it.
+    package var modelState: AnyObject?
+
     private let arrived: MonotonicInstant
     private var admitted: MonotonicInstant?
     private var firstToken: MonotonicInstant?
