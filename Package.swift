@@ -96,6 +96,7 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test("Kernels", ["Kernels", "Platform"]),
         test("Weights", ["Platform", "Kernels", "Inference", "Weights"], exclude: ["Fixtures"]),
         test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"], exclude: ["Fixtures", "Goldens"]),
     ]
