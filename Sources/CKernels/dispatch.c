@@ -3,17 +3,36 @@
 
 static const ck_table *const tables[] = {
     [CK_SCALAR] = &ck_scalar_table,
+#if defined(__x86_64__)
+    [CK_AVX2] = &ck_avx2_table,
+    [CK_AVX512] = &ck_avx512_table,
+    [CK_AVX512BF16] = &ck_avx512bf16_table,
+#endif
 };
 
 bool ck_supported(ck_isa isa) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    switch (isa) {
+    case CK_SCALAR: return true;
+    case CK_AVX2: return avx2;
+    case CK_AVX512: return avx512;
+    case CK_AVX512BF16: return avx512 && __builtin_cpu_supports("avx512bf16");
+    }
+    return false;
+#else
     return isa == CK_SCALAR;
+#endif
 }
 
 ck_type ck_operand_type(ck_isa isa, ck_type weights) {
     return isa == CK_AVX512BF16 && weights == CK_BF16 ? CK_BF16 : CK_F32;
 }
 
-static bool computes(ck_type type) { return type == CK_BF16 || type == CK_F32; }
+#define computes(type) ((type) == CK_BF16 || (type) == CK_F32)     // not just a source
 
 void ck_multiply(ck_isa isa, const ck_product *p) {
     assert(computes(p->type) && p->k % 2 == 0 && p->k <= p->a_stride);

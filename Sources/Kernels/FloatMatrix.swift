@@ -5,7 +5,7 @@ package import Platform
 package struct FloatMatrix: ~Copyable, Sendable {
     package let rows: Int
     package let columns: Int
-    /// Floats from one row to the next: `columns` rounded up to 16.
+    /// Floats from one row to the next: an odd number of cache lines, so that rows spread over all cache sets.
     package let stride: Int
     private let slab: Slab
 
@@ -14,7 +14,7 @@ package struct FloatMatrix: ~Copyable, Sendable {
         precondition(rows > 0 && columns > 0, "a matrix of \(rows) x \(columns)")
         self.rows = rows
         self.columns = columns
-        self.stride = (columns + 15) / 16 * 16
+        self.stride = ((columns + 15) / 16 | 1) * 16
         self.slab = try Slab(bytes: rows * stride * 4, purpose: "a matrix of \(rows) x \(columns) floats")
     }
 

@@ -9,7 +9,7 @@ package struct OperandMatrix: ~Copyable, Sendable {
     package let columns: Int
     package let type: ElementType
     package let instructionSet: InstructionSet
-    /// Elements from one row to the next: `columns` rounded up to 32.
+    /// Elements from one row to the next: an odd number of cache lines, so that a block of rows spreads over all cache sets.
     let stride: Int
     private let slab: Slab
 
@@ -20,8 +20,8 @@ package struct OperandMatrix: ~Copyable, Sendable {
         self.columns = columns
         self.type = type
         self.instructionSet = instructionSet
-        self.stride = (columns + 31) / 32 * 32
         let width = instructionSet.storesNarrowOperands(type) ? 2 : 4
+        self.stride = ((columns * width + 63) / 64 | 1) * 64 / width
         self.slab = try Slab(bytes: rows * stride * width, purpose: "operands of \(rows) x \(columns)")
     }
 

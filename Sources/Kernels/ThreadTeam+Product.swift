@@ -37,18 +37,18 @@ extension ThreadTeam {
 
 /// How a product is divided into chunks: by columns while there are few rows (each weight is then read once), by blocks of rows
 /// and columns when there are many.
-struct ProductCut: Sendable {
-    let rows: Int
-    let columns: Int
-    let rowsPerChunk: Int
-    let columnsPerChunk: Int
+package struct ProductCut: Sendable {
+    package let rows: Int
+    package let columns: Int
+    private let rowsPerChunk: Int
+    private let columnsPerChunk: Int
 
     /// Rows up to which a chunk takes all of them: the weights are then the larger part of what is read.
-    static let fewRows = 32
+    private static let fewRows = 32
     /// Rows of a chunk otherwise: their operands (128 x 576 floats) stay in the second-level cache.
-    static let manyRows = 126
+    private static let manyRows = 126
 
-    init(rows: Int, columns: Int, threads: Int) {
+    package init(rows: Int, columns: Int, threads: Int) {
         self.rows = rows
         self.columns = columns
         let units = (columns + 15) / 16
@@ -67,9 +67,9 @@ struct ProductCut: Sendable {
 
     private var columnChunks: Int { (columns + columnsPerChunk - 1) / columnsPerChunk }
 
-    var chunks: Int { (rows + rowsPerChunk - 1) / rowsPerChunk * columnChunks }
+    package var chunks: Int { (rows + rowsPerChunk - 1) / rowsPerChunk * columnChunks }
 
-    func part(_ chunk: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+    package func part(_ chunk: Int) -> (rows: Range<Int>, columns: Range<Int>) {
         let row = chunk / columnChunks * rowsPerChunk
         let column = chunk % columnChunks * columnsPerChunk
         return (row..<min(rows, row + rowsPerChunk), column..<min(columns, column + columnsPerChunk))

@@ -78,7 +78,7 @@ package final class DecoderModel {
     /// into the first `batch.logitRows` rows of `logits`, in the order of its segments.
     ///
     /// Each page was zeroed before its first token; tokens before a segment's position are in its pages already.
-    /// - Parameter layerDone: called after each layer, when the keys and values of its tokens are in place.
+    /// - Parameter layerDone: called for each layer as soon as the keys and values of its tokens are in place.
     package func forward(
         _ batch: Batch, memory: KeyValueMemory, into logits: inout FloatMatrix, layerDone: (Int) -> Void = { _ in }
     ) {
@@ -87,11 +87,13 @@ package final class DecoderModel {
         precondition(memory.geometry == weights.keyValueGeometry, "pages of \(memory.geometry) for \(weights.keyValueGeometry)")
         embed(batch.tokens)
         for (index, layer) in weights.layers.enumerated() {
-            attention(layer, index: index, rows: 0..<batch.rows, memory: memory)
+            writeKeyValues(layer, index: index, rows: 0..<batch.rows, memory: memory)
             layerDone(index)
+            // What follows the last keys and values serves logits only.
+            if batch.logitRows == 0 && index == weights.layers.count - 1 { return }
+            attend(layer, index: index, rows: 0..<batch.rows, memory: memory)
             feedForward(layer, rows: 0..<batch.rows)
         }
-        guard batch.logitRows > 0 else { return }
         let (picked, norm) = (picked, weights.finalNorm)
         team.normalize(
             hidden, picked: picked.span, weight: norm.span, epsilon: weights.configuration.normEpsilon, into: &headInput)
@@ -121,13 +123,18 @@ package final class DecoderModel {
         table.withBytes { team.embed(tokens.span, from: $0, as: table.type == .bf16 ? .bf16 : .f32, into: &hidden) }
     }
 
-    private func attention(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
-        let configuration = weights.configuration
-        let dimension = configuration.shape.headDimension
-        let keys = configuration.shape.heads * dimension
-        let values = keys + configuration.shape.keyValueHeads * dimension
-        let epsilon = configuration.normEpsilon
+    /// Where key and value heads begin in a row of `projected`.
+    private var columns: (keys: Int, values: Int) {
+        let shape = weights.configuration.shape
+        let keys = shape.heads * shape.headDimension
+        return (keys, keys + shape.keyValueHeads * shape.headDimension)
+    }
 
+    /// Projects queries, keys and values into `projected`, and writes the latter two into their pages.
+    private func writeKeyValues(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
+        let configuration = weights.configuration
+        let epsilon = configuration.normEpsilon
+        let (keys, values) = columns
         team.normalize(hidden, rows: rows, weight: layer.inputNorm.span, epsilon: epsilon, into: &normalized)
         if configuration.inputBias { projected.fill(rows: rows, with: layer.inputBias.span) }
         team.multiply(normalized, rows: rows, by: layer.inputs, into: &projected, accumulate: configuration.inputBias)
@@ -136,11 +143,14 @@ package final class DecoderModel {
             team.normalizeHeads(&projected, rows: rows, columns: keys..<values, weight: layer.keyNorm.span, epsilon: epsilon)
         }
         team.rotate(
-            &projected, rows: rows, columns: 0..<values, dimension: dimension, positions: positions.span, table: rotary)
+            &projected, rows: rows, columns: 0..<values, dimension: configuration.shape.headDimension, positions: positions.span,
+            table: rotary)
         team.writeKeyValues(segments, from: projected, keys: keys, values: values, layer: index, memory: memory)
-        team.attend(
-            segments, queries: projected, heads: configuration.shape.heads, layer: index, memory: memory, into: &attended)
-        if configuration.outputBias { add(layer.outputBias, toRows: rows) }
+    }
+
+    private func attend(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
+        team.attend(segments, queries: projected, heads: shape.heads, layer: index, memory: memory, into: &attended)
+        if weights.configuration.outputBias { add(layer.outputBias, toRows: rows) }
         team.multiply(attended, rows: rows, by: layer.output, into: &hidden, accumulate: true)
     }
 
