@@ -42,7 +42,7 @@ struct MergeTable: Sendable {
     }
 
     @inline(__always)
-    private func firstSlot(of key: UInt64) -> Int { Int(truncatingIfNeeded: (key ^ key >> 29) &* multiplier >> shift) << 1 }
+    private func firstSlot(of key: UInt64) -> Int { Int(truncatingIfNeeded: ((key ^ (key >> 29)) &* multiplier) >> shift) << 1 }
 
     @inline(__always)
     private func following(_ slot: Int) -> Int { (slot + 2) & (entries.count - 1) }
