@@ -94,6 +94,7 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test("HTTP", ["HTTP"], resources: [.copy("Fixtures")]),
     ]
 )
 
