@@ -3,6 +3,7 @@ internal import Kernels
 package import Model
 package import Platform
 package import Scheduling
+internal import Wire
 
 /// The real model behind `StepModel`: batches, KV memory, sampling. Owned by its worker's thread.
 package final class ModelRunner: StepModel {

@@ -47,9 +47,9 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func types() throws -> [ElementType] {
-        try weights.split(separator: ",").map {
-            guard let type = ElementType.allCases.first(where: { type in "\(type)" == $0 }) else {
-                throw ValidationError("--weights has \"\($0)\", bf16 or f32 was expected")
+        try weights.split(separator: ",").map { word in
+            guard let type = ElementType.allCases.first(where: { "\($0)" == word }) else {
+                throw ValidationError("--weights has \"\(word)\", bf16 or f32 was expected")
             }
             return type
         }

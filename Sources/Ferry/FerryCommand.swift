@@ -27,7 +27,7 @@ internal import Foundation
                 try command.run()
             }
         } catch {
-            exit(report(error))
+            Foundation.exit(report(error))
         }
     }
 

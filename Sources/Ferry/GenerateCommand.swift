@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Engine
 internal import Foundation
 internal import Inference
+internal import Model
 internal import Platform
 internal import Tokenization
 internal import Transfer

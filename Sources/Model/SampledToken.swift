@@ -1,16 +1,5 @@
 package import Inference
 
-/// A token with its log probability under the model's own distribution: before penalties, bias, temperature and filters.
-package struct TokenLogprob: Sendable, Equatable {
-    package var token: TokenID
-    package var logprob: Float
-
-    package init(token: TokenID, logprob: Float) {
-        self.token = token
-        self.logprob = logprob
-    }
-}
-
 /// What the sampler chose.
 package struct SampledToken: Sendable, Equatable {
     package var token: TokenID
