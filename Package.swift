@@ -94,6 +94,8 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        // Real clients against the built executable.
+        .testTarget(name: "ClientTests", dependencies: ["TestSupport", "Ferry"], path: "Tests/ClientTests", exclude: ["clients"]),
     ]
 )
 
