@@ -94,6 +94,9 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test(
+            "Tokenization", ["Tokenization", "Platform", "Inference"], resources: [.copy("Fixtures"), .copy("Goldens")]
+        ),
     ]
 )
 
