@@ -95,6 +95,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
         test("Reactor", ["Platform", "Reactor"]),
+        test("Server", ["Platform", "Reactor", "HTTP", "Server"]),
     ]
 )
 
