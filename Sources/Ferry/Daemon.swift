@@ -1,15 +1,19 @@
 internal import Admin
+internal import Engine
 internal import Foundation
 internal import Gateway
 internal import HTTP
 internal import Inference
 internal import Logging
+internal import Model
 internal import Platform
 internal import Reactor
 internal import Server
 internal import ServiceLifecycle
 internal import Telemetry
 internal import Tokenization
+internal import Transfer
+internal import UnixSignals
 internal import Wire
 
 /// The server process: loads the model, joins worker, gateway and listeners, runs them until a signal, drains.
@@ -40,7 +44,7 @@ struct Daemon {
         await gateway.attach(local.channel)
         let server = HTTPServer(on: reactor, limits: settings.serverLimits, actor: gateway)
         let admin = Admin(
-            on: reactor, configuration: AdminConfiguration(settings), status: gateway, metrics: metrics, logger: Logger(label: "ferry.admin"))
+            on: reactor, configuration: AdminConfiguration(settings), source: gateway, metrics: metrics)
         let adminServer = HTTPServer(on: reactor, actor: admin)
         for endpoint in endpoints { announce("listening", try await server.listen(on: endpoint, tls: tls), encrypted: tls != nil) }
         for endpoint in adminEndpoints { announce("admin", try await adminServer.listen(on: endpoint), encrypted: false) }
@@ -61,8 +65,9 @@ struct Daemon {
     /// One line on standard output that scripts wait for.
     private func announce(_ what: String, _ endpoint: Endpoint, encrypted: Bool) {
         let text = "\(endpoint)"
-        print("\(what) on " + (text.hasPrefix("unix:") ? text : "\(encrypted ? "https" : "http")://\(text)"))
-        unsafe _ = fflush(stdout)
+        let line = "\(what) on " + (text.hasPrefix("unix:") ? text : "\(encrypted ? "https" : "http")://\(text)") + "\n"
+        // Written past the buffers, so that whoever reads a pipe sees it now.
+        FileHandle.standardOutput.write(Data(line.utf8))
     }
 
     private func startLogging() {

@@ -82,7 +82,7 @@ extension SettingKey {
 
         SettingKey(name: "admin.listen", kind: .list, fallback: "127.0.0.1:9090", meaning: "addresses of health and metrics; keep them private"),
         SettingKey(
-            name: "admin.stall_after", kind: .seconds(seconds), fallback: "30",
+            name: "admin.stall_after", kind: .seconds(1...3600), fallback: "30",
             meaning: "seconds without a finished step, with work pending, after which the server is not ready"),
 
         SettingKey(name: "shutdown.drain", kind: .seconds(seconds), fallback: "30", meaning: "seconds that streams may still run after SIGTERM"),

@@ -24,7 +24,7 @@ extension Settings {
             throw ConfigurationError("gateway.tls_certificate and gateway.tls_key belong together, one is empty")
         }
         do {
-            return try TLSContext(server: TLSFiles(certificateChain: certificate, privateKey: key), protocols: .http)
+            return try TLSContext(server: TLSFiles(certificateChain: certificate, privateKey: key), protocols: .http2OrHTTP1)
         } catch {
             throw ConfigurationError("gateway.tls_certificate: \(error)")
         }
@@ -44,15 +44,16 @@ extension Settings {
     }
 
     fileprivate func keys() throws(ConfigurationError) -> APIKeys {
-        do throws(APIKeyError) {
-            var keys = list("gateway.api_keys")
-            let file = text("gateway.api_keys_file")
-            if !file.isEmpty {
-                guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
-                    throw ConfigurationError("gateway.api_keys_file: cannot read \(file)")
-                }
-                keys += content.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+        var keys = list("gateway.api_keys")
+        let file = text("gateway.api_keys_file")
+        if !file.isEmpty {
+            guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
+                throw ConfigurationError("gateway.api_keys_file: cannot read \(file)")
             }
+            let lines = content.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+            keys += lines.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+        }
+        do throws(APIKeyError) {
             return try APIKeys(keys)
         } catch {
             throw ConfigurationError("gateway.api_keys: \(error)")
@@ -78,6 +79,8 @@ extension GatewayConfiguration {
 extension AdminConfiguration {
     init(_ settings: Settings) {
         self.init()
-        stallAfter = settings.seconds("admin.stall_after")
+        progressLimit = settings.seconds("admin.stall_after")
+        version = Version.number
+        processID = ProcessInfo.processInfo.processIdentifier
     }
 }
