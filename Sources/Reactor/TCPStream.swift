@@ -65,6 +65,14 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
 
     package var isOpen: Bool { state == .open || state == .connecting }
 
+    /// The socket's descriptor, which the stream keeps owning; nil for Unix sockets.
+    var descriptor: Int32? {
+        guard !isUnix else { return nil }
+        var descriptor: Int32 = -1
+        // EBADF while no socket has been made or after closing.
+        return unsafe uv_fileno(handle, &descriptor) == 0 ? descriptor : nil
+    }
+
     // MARK: Writing
 
     package var queuedBytes: Int { queue.count + (inFlight?.count ?? 0) }

@@ -16,7 +16,6 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private var phase: Phase
     private var exchanges: [StreamID: Exchange] = [:]
     private var isInTurnEnd = false
-    private var buffer: [UInt8] = []
 
     /// When the current phase, or the time without a request, began.
     private var since: MonotonicInstant
@@ -55,7 +54,6 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         http = HTTPServerConnection(protocol: negotiated, scheme: scheme, limits: server.limits.http)
         stream.resumeReading()
         flushLater()
-        if server.drainingSince != nil { beginDrain() }
     }
 
     // MARK: Input
@@ -189,6 +187,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     /// Moves output to the socket while its queue has room, and performs what that sets free.
     private func flush() {
         guard phase == .open, let http else { return }
+        var buffer = server.borrowBuffer()
+        defer { server.giveBack(&buffer) }
         while phase == .open {
             noteUpgrade(http)
             // A client that upgrades keeps what follows the 101 in a small buffer until it has changed over (curl: 32 KiB), so not more than
@@ -199,7 +199,7 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             if count > 0 {
                 server.counters.bytesSent += UInt64(count)
                 unsafe stream.write(buffer.span.bytes)
-                buffer.removeAll(keepingCapacity: buffer.capacity <= 64 << 10)
+                buffer.removeAll(keepingCapacity: true)
             }
             if !drainEvents(), count == 0 { return }
         }
@@ -249,8 +249,9 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             http?.beginDrain()
             drainEvents()
             flushLater()
-        // Established while draining, it is drained then.
-        case .handshaking, .lingering, .closing: break
+        // Nothing was asked yet, and the listener is gone for the retry as well.
+        case .handshaking: close()
+        case .lingering, .closing: break
         }
     }
 
@@ -265,9 +266,9 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         case .handshaking:
             if now.since(since) >= limits.handshakeTimeout { close() }
         case .lingering:
-            if stream.queuedBytes > 0 {
-                if !isMoving(now), now.since(lastSentAt) >= limits.stallTimeout { close() }
-            } else if now.since(since) >= limits.lingerTimeout {
+            if isStuck(now) {
+                close()
+            } else if stream.queuedBytes == 0, now.since(since) >= limits.lingerTimeout {
                 stream.closeWhenWritten()
             }
         case .open:
@@ -277,7 +278,7 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     }
 
     private func checkOpen(_ now: MonotonicInstant, _ limits: ServerLimits) {
-        if stream.queuedBytes > 0, !isMoving(now), now.since(lastSentAt) >= limits.stallTimeout {
+        if isStuck(now) {
             for exchange in exchanges.values { exchange.breakOff(.enhanceYourCalm, .slowReader) }
             return close()
         }
@@ -322,13 +323,13 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         flushLater()
     }
 
-    /// Whether the socket has taken bytes since the last look.
-    private func isMoving(_ now: MonotonicInstant) -> Bool {
-        if stream.bytesSent != lastSent || stream.queuedBytes == 0 {
+    /// Whether bytes wait for the socket and it has taken none for the stall timeout; to be asked at every tick.
+    private func isStuck(_ now: MonotonicInstant) -> Bool {
+        guard stream.queuedBytes > 0, stream.bytesSent == lastSent else {
             lastSent = stream.bytesSent
             lastSentAt = now
-            return stream.queuedBytes > 0
+            return false
         }
-        return false
+        return now.since(lastSentAt) >= server.limits.stallTimeout
     }
 }

@@ -87,6 +87,7 @@ package final class Exchange {
         state = .finished
         connection.http?.respond(stream, ResponseHead(status: status, headers: headers), endStream: body.isEmpty)
         if !body.isEmpty {
+            lastProgress = reactor.now
             written += UInt64(body.count)
             connection.http?.write(stream, body)
             connection.http?.finish(stream)
@@ -113,6 +114,8 @@ package final class Exchange {
             breakOff(.enhanceYourCalm, .slowReader)
             return 0
         }
+        // Waiting begins now, however long the answer took.
+        if bufferedBytes == 0 { lastProgress = reactor.now }
         written += UInt64(bytes.byteCount)
         let waiting = connection.http?.write(stream, bytes) ?? 0
         connection.flushLater()

@@ -89,7 +89,7 @@ package actor HTTPServer {
     private func connectionLeft() {
         if isPaused, floor.connections.count < floor.limits.maximumConnections {
             isPaused = false
-            for listener in listeners { listener.resume() }
+            for listener in listeners where !isPaused { listener.resume() }
         }
         guard floor.drainingSince != nil, floor.connections.isEmpty else { return }
         let waiting = waitingForEnd

@@ -12,6 +12,7 @@ final class ServerFloor {
     private(set) var drainingSince: MonotonicInstant?
     private(set) var date = ""
     private var lastExchange: UInt64 = 0
+    private var buffer: [UInt8] = []
     /// Called when a connection has gone.
     var onRoom: (() -> Void)?
 
@@ -31,6 +32,18 @@ final class ServerFloor {
         connections[ObjectIdentifier(connection)] = nil
         counters.connectionsOpen -= 1
         onRoom?()
+    }
+
+    /// Where connections gather output before it goes to their sockets: one buffer for all, because each flushes alone.
+    func borrowBuffer() -> [UInt8] {
+        var lent: [UInt8] = []
+        swap(&lent, &buffer)
+        return lent
+    }
+
+    func giveBack(_ lent: inout [UInt8]) {
+        lent.removeAll(keepingCapacity: lent.capacity <= 2 * limits.socketQueue)
+        swap(&lent, &buffer)
     }
 
     func nextExchange() -> UInt64 {

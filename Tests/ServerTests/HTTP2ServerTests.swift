@@ -1,7 +1,94 @@
+import HTTP
 import Reactor
 import Server
 import TestSupport
 import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct HTTP2ServerTests {
+    @Test func `a client that stops reading pauses only its own stream`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        let slow = try await client.request("GET", "/stream?10000000")
+        #expect(try await client.status(slow) == 200)
+        #expect(try await client.body(slow, atLeast: 256 << 10, consuming: false) == 256 << 10)
+        for _ in 0..<20 {
+            let quick = try await client.request("GET", "/hello")
+            #expect(try await client.status(quick) == 200)
+            #expect(try await client.body(quick, atLeast: 6, consuming: true) == 6)
+        }
+        // Reading on sets it free again.
+        try await client.consume(slow, 256 << 10)
+        #expect(try await client.body(slow, atLeast: 10_000_000 - (256 << 10), consuming: true) == 10_000_000 - (256 << 10))
+        #expect(await service.closed("/stream") == .completed)
+        await client.close()
+        await service.end()
+    }
+
+    @Test func `a stream whose client takes nothing is reset after the stall timeout, its neighbours are not`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        let slow = try await client.request("GET", "/stream?10000000")
+        let waiting = try await client.request("GET", "/hold")
+        #expect(try await client.body(slow, atLeast: 256 << 10, consuming: false) == 256 << 10)
+        await service.passTime(step: .seconds(31)) { $0.slowReaders == 1 }
+        #expect(try await client.resetCode(slow) == .enhanceYourCalm)
+        let release = try await client.request("GET", "/release")
+        #expect(try await client.status(release) == 200)
+        #expect(try await client.status(waiting) == 200)
+        await client.close()
+        await service.end()
+    }
+
+    @Test func `a cancelled stream is told to the handler once, and the connection goes on`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        let held = try await client.request("GET", "/hold")
+        #expect(await service.next() == .handled("/hold"))
+        try await client.reset(held)
+        #expect(await service.next() == .closed("/hold", .clientGone(.cancel)))
+        let release = try await client.request("GET", "/release")
+        #expect(try await client.status(release) == 200)
+        await client.close()
+        let counters = await service.end()
+        #expect(counters.clientResets == 1)
+        #expect(counters.connectionsAccepted == 1)
+    }
+
+    @Test func `a flood of cancelled requests ends the connection`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        for _ in 0..<2000 { try await client.reset(try await client.request("GET", "/hold")) }
+        await client.close()
+        let counters = await service.end()
+        #expect(counters.protocolErrors == 1)
+        #expect(counters.requests < 2000)
+        #expect(counters.requests == counters.clientResets)
+    }
+
+    @Test func `a request body that stops coming resets its stream only`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        let upload = try await client.request("POST", "/size", body: [1, 2, 3])
+        _ = await service.counters { $0.bufferedRequestBytes == 3 }
+        await service.server.checkDeadlines(ahead: .seconds(21))
+        #expect(try await client.resetCode(upload) == .cancel)
+        let hello = try await client.request("GET", "/hello")
+        #expect(try await client.status(hello) == 200)
+        await client.close()
+        #expect(await service.end().slowSenders == 1)
+    }
+
+    @Test func `streams of a connection that dies are all told`() async throws {
+        let service = try await Service()
+        let client = try await H2Client(service)
+        for _ in 0..<50 { _ = try await client.request("GET", "/hold") }
+        _ = await service.counters { $0.exchangesOpen == 50 }
+        await client.close()
+        for _ in 0..<50 { #expect(await service.closed("/hold") == .clientGone(.cancel)) }
+        #expect(await service.end().clientResets == 50)
+    }
+}
 
 /// An independent client, if the machine has one.
 @Suite(.timeLimit(.minutes(1)), .enabled(if: Command.exists("curl")))
