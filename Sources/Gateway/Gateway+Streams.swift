@@ -64,7 +64,7 @@ extension Gateway {
     private func pump(_ request: ActiveRequest, at now: MonotonicInstant) {
         guard !request.isOver, let stream = request.stream else { return }
         let progress = stream.pump(
-            pauseBytes: configuration.pauseBytes, bufferLimit: configuration.bufferLimit, ferry: { ferryReport(request, stream) }, at: now)
+            bufferLimit: configuration.bufferLimit, ferry: { ferryReport(request, stream) }, at: now)
         switch progress {
         case .going: break
         case .complete: finish(request, .init(status: 200, word: "completed"))

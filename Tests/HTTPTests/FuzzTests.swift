@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -13,8 +14,8 @@ struct FuzzTests {
 
     /// Every file of the corpus under `folder`.
     private static func corpus(_ folder: String) -> [Input] {
-        let root = Bundle.module.resourceURL?.appendingPathComponent("Fixtures/\(folder)")
-        let files = root.flatMap { try? FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil) } ?? []
+        let root = URL(fileURLWithPath: SharedFiles.repository + "/Tests/HTTPTests/Fixtures/" + folder)
+        let files = (try? FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)) ?? []
         return files.sorted { $0.path < $1.path }.compactMap { file in
             (try? Data(contentsOf: file)).map { Input(name: file.lastPathComponent, bytes: Array($0)) }
         }

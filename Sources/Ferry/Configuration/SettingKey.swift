@@ -64,17 +64,17 @@ extension SettingKey {
         SettingKey(
             name: "gateway.max_preparing", kind: .integer(1...1_000_000), fallback: "256",
             meaning: "requests that wait for template and tokeniser; more get 429"),
-        SettingKey(name: "gateway.request_timeout", kind: .seconds(seconds), fallback: "3600", meaning: "seconds that one answer may take at most"),
-        SettingKey(name: "gateway.max_body", kind: .bytes(1024...(1 << 32)), fallback: "32MiB", meaning: "largest request body; more gets 413"),
+        SettingKey(name: "gateway.request_timeout", kind: .seconds(1...86_400), fallback: "3600", meaning: "seconds that one answer may take at most"),
+        SettingKey(name: "gateway.max_body", kind: .bytes(1024...(1 << 30)), fallback: "32MiB", meaning: "largest request body; more gets 413"),
         SettingKey(name: "gateway.max_connections", kind: .integer(1...1_000_000), fallback: "4096", meaning: "open connections"),
         SettingKey(
-            name: "gateway.max_buffered", kind: .bytes(4096...(1 << 32)), fallback: "1MiB",
+            name: "gateway.max_buffered", kind: .bytes(4096...(1 << 29)), fallback: "512KiB",
             meaning: "bytes kept for one client that does not read; beyond it the stream is cancelled"),
         SettingKey(name: "gateway.header_timeout", kind: .seconds(seconds), fallback: "10", meaning: "seconds for a request's head to arrive"),
         SettingKey(name: "gateway.body_timeout", kind: .seconds(seconds), fallback: "20", meaning: "seconds without a byte of an unfinished request body"),
         SettingKey(name: "gateway.idle_timeout", kind: .seconds(seconds), fallback: "75", meaning: "seconds an idle connection is kept"),
         SettingKey(name: "gateway.write_timeout", kind: .seconds(seconds), fallback: "30", meaning: "seconds a client may read nothing of what is due"),
-        SettingKey(name: "gateway.keep_alive_comment", kind: .seconds(seconds), fallback: "10", meaning: "seconds of silence before a comment on a stream"),
+        SettingKey(name: "gateway.keep_alive_comment", kind: .seconds(0.1...15), fallback: "10", meaning: "seconds of silence before a comment on a stream"),
         SettingKey(
             name: "gateway.reset_burst", kind: .integer(1...1_000_000), fallback: "1000",
             meaning: "HTTP/2 stream resets that one connection may send at once before it is closed"),

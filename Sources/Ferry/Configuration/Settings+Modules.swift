@@ -33,7 +33,8 @@ extension Settings {
     var serverLimits: ServerLimits {
         var limits = ServerLimits()
         limits.maximumConnections = integer("gateway.max_connections")
-        limits.maximumBufferedResponse = bytes("gateway.max_buffered")
+        // The gateway cancels first; this is the second line, for what one write adds.
+        limits.maximumBufferedResponse = 2 * bytes("gateway.max_buffered")
         limits.headTimeout = seconds("gateway.header_timeout")
         limits.bodyTimeout = seconds("gateway.body_timeout")
         limits.idleTimeout = seconds("gateway.idle_timeout")
@@ -70,7 +71,7 @@ extension GatewayConfiguration {
         preparationLimit = settings.integer("gateway.max_preparing")
         keepAlive = settings.seconds("gateway.keep_alive_comment")
         bufferLimit = settings.bytes("gateway.max_buffered")
-        pauseBytes = min(pauseBytes, bufferLimit)
+        bodyLimit = settings.bytes("gateway.max_body")
         requestTimeout = settings.seconds("gateway.request_timeout")
         if let problem = problems().first { throw ConfigurationError("gateway: \(problem)") }
     }
