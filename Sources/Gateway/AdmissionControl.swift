@@ -32,22 +32,31 @@ package struct AdmissionControl: Sendable {
     /// Takes room for `sequences` whose prompts have about `tokens`, or says when there will be some.
     package mutating func admit(sequences wanted: Int, tokens: Int) throws(Refusal) {
         precondition(wanted > 0 && tokens >= 0, "admission of \(wanted) sequences with \(tokens) tokens")
-        guard sequences == 0 || sequences + wanted <= bounds.sequences else {
-            refused += 1
-            let excess = Double(sequences + wanted - bounds.sequences)
-            throw Refusal(
-                reason: "\(sequences) sequences are being served and at most \(bounds.sequences) are",
-                retryAfter: completions.time(for: excess))
-        }
+        try checkSequences(more: wanted)
         try checkTokens(more: tokens)
         sequences += wanted
         queuedTokens += tokens
     }
 
-    /// The estimate of `old` tokens turned out to be `new`. Refused when the difference does not fit; the old estimate then stays.
-    package mutating func adjust(from old: Int, to new: Int) throws(Refusal) {
-        if new > old { try checkTokens(more: new - old, own: old) }
-        queuedTokens += new - old
+    /// The estimate `old` turned out to be `new`. Refused when the difference does not fit; the old estimate then stays.
+    package mutating func adjust(
+        from old: (sequences: Int, tokens: Int), to new: (sequences: Int, tokens: Int)
+    ) throws(Refusal) {
+        if new.sequences > old.sequences { try checkSequences(more: new.sequences - old.sequences, own: old.sequences) }
+        if new.tokens > old.tokens { try checkTokens(more: new.tokens - old.tokens, own: old.tokens) }
+        sequences += new.sequences - old.sequences
+        queuedTokens += new.tokens - old.tokens
+    }
+
+    /// A request larger than a bound is served when it is alone: refusing it would be for ever.
+    private mutating func checkSequences(more: Int, own: Int = 0) throws(Refusal) {
+        let others = sequences - own
+        guard others == 0 || sequences + more <= bounds.sequences else {
+            refused += 1
+            throw Refusal(
+                reason: "\(others) sequences are being served and at most \(bounds.sequences) are",
+                retryAfter: completions.time(for: Double(sequences + more - bounds.sequences)))
+        }
     }
 
     private mutating func checkTokens(more: Int, own: Int = 0) throws(Refusal) {

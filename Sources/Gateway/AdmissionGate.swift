@@ -27,7 +27,9 @@ package final class AdmissionGate: Sendable {
 
     package var snapshot: AdmissionControl { control.withLock { $0 } }
 
-    fileprivate func adjust(from old: Int, to new: Int) -> AdmissionControl.Refusal? {
+    fileprivate func adjust(
+        from old: (sequences: Int, tokens: Int), to new: (sequences: Int, tokens: Int)
+    ) -> AdmissionControl.Refusal? {
         control.withLock { control in
             do throws(AdmissionControl.Refusal) {
                 try control.adjust(from: old, to: new)
@@ -45,7 +47,7 @@ package final class AdmissionGate: Sendable {
 /// The right to be served. What it stands for goes back when it dies, however the request ended.
 package struct AdmissionPermit: ~Copyable, Sendable {
     private let gate: AdmissionGate
-    package let sequences: Int
+    package private(set) var sequences: Int
     private var queuedTokens: Int
 
     fileprivate init(gate: AdmissionGate, sequences: Int, tokens: Int) {
@@ -54,9 +56,10 @@ package struct AdmissionPermit: ~Copyable, Sendable {
         self.queuedTokens = tokens
     }
 
-    /// Replaces the estimate by the prompt's real length.
-    package mutating func settle(tokens: Int) throws(AdmissionControl.Refusal) {
-        if let refusal = gate.adjust(from: queuedTokens, to: tokens) { throw refusal }
+    /// Replaces the estimate by what the request turned out to be. When it does not fit, the permit stays as it was.
+    package mutating func settle(sequences: Int, tokens: Int) throws(AdmissionControl.Refusal) {
+        if let refusal = gate.adjust(from: (self.sequences, queuedTokens), to: (sequences, tokens)) { throw refusal }
+        self.sequences = sequences
         queuedTokens = tokens
     }
 

@@ -31,7 +31,7 @@ private func bounds(_ sequences: Int, _ tokens: Int) -> AdmissionControl.Bounds 
         var control = AdmissionControl(bounds(2, 10))
         try control.admit(sequences: 5, tokens: 1000)
         #expect(throws: AdmissionControl.Refusal.self) { try control.admit(sequences: 1, tokens: 0) }
-        try control.adjust(from: 1000, to: 2000)
+        try control.adjust(from: (5, 1000), to: (6, 2000))
         #expect(control.queuedTokens == 2000)
     }
 
@@ -70,9 +70,10 @@ private func bounds(_ sequences: Int, _ tokens: Int) -> AdmissionControl.Bounds 
         do {
             var permit = try gate.admit(sequences: 2, tokens: 50)
             #expect(gate.snapshot.sequences == 2 && gate.snapshot.queuedTokens == 50)
-            try permit.settle(tokens: 80)
+            try permit.settle(sequences: 3, tokens: 80)
             let refused = #expect(throws: AdmissionControl.Refusal.self) { _ = try gate.admit(sequences: 1, tokens: 30) }
             #expect(refused?.reason == "80 prompt tokens are waiting and at most 100 may")
+            #expect(gate.snapshot.sequences == 3)
             permit.leaveQueue()
             permit.leaveQueue()
             #expect(gate.snapshot.queuedTokens == 0)
