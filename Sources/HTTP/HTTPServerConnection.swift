@@ -154,10 +154,14 @@ package final class HTTPServerConnection {
 
     /// The socket reached its end or failed. Open streams are reset with CANCEL.
     package func peerClosed() {
-        guard !isClosedEarly else { return }
-        if let http2 { http2.peerClosed() } else { http1?.peerClosed() }
-        prelude.removeAll()
-        if failure != nil || !hasOutput { isClosedEarly = true }
+        if sniffed != nil {
+            isClosedEarly = true
+        } else if let http2 {
+            http2.peerClosed()
+            prelude.removeAll()
+        } else {
+            http1?.peerClosed()
+        }
     }
 
     /// The owner's patience with an incomplete request, or with an idle connection, is over: 408 or a plain close; GOAWAY over HTTP/2.
@@ -205,7 +209,7 @@ package final class HTTPServerConnection {
     /// Returns how many; 0 when there is nothing to send now.
     @discardableResult
     package func output(into buffer: inout [UInt8], maximum: Int) -> Int {
-        guard maximum > 0, !isClosedEarly || http1 != nil else { return 0 }
+        guard maximum > 0, !isClosedEarly else { return 0 }
         let start = buffer.count
         if !prelude.isEmpty { prelude.move(prelude.count, to: &buffer) }
         let room = maximum - (buffer.count - start)

@@ -1,0 +1,4 @@
+struct Daemon {
+    let settings: Settings
+    func run() async throws {}
+}
