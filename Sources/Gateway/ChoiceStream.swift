@@ -68,8 +68,10 @@ package struct ChoiceStream: Sendable {
     }
 
     package var isFinished: Bool { finish != nil }
-    /// Bytes of text that wait to be taken.
-    package var pendingBytes: Int { pending.text.utf8.count }
+    /// About how many bytes wait to be taken: the text, and what its tokens and log probabilities will be written as.
+    package var pendingBytes: Int {
+        pending.text.utf8.count + pending.tokens.count * 6 + pending.reports.reduce(0) { $0 + ($1.alternatives.count + 1) * 64 }
+    }
 
     /// One more token whose visible text is `text` (empty for an end token, or while a code point is incomplete).
     ///
@@ -97,10 +99,37 @@ package struct ChoiceStream: Sendable {
         }
     }
 
-    /// What can be sent now; nil when there is nothing. Tokens without visible text wait for some, or for the end.
-    package mutating func take() -> ChoiceDelta? {
+    /// What can be sent now, a chunk at a time; nil when there is no more. Tokens without visible text wait for some, or for the end.
+    ///
+    /// - Parameter limit: bytes of text that a chunk has at most; a chunk has a 64th as many log probabilities and half as many token
+    ///   ids, which are longer when written. Nil: everything.
+    package mutating func take(atMost limit: Int? = nil) -> ChoiceDelta? {
         guard !pending.text.isEmpty || (finish != nil && !pending.isEmpty) else { return nil }
-        defer { pending = ChoiceDelta() }
-        return pending
+        guard let limit, pending.text.utf8.count > limit || pending.reports.count > limit / 64 || pending.tokens.count > limit / 2 else {
+            defer { pending = ChoiceDelta() }
+            return pending
+        }
+        var part = ChoiceDelta()
+        part.text = String(pending.text.unicodeScalars.prefix(throughUTF8: limit))
+        pending.text.unicodeScalars.removeFirst(part.text.unicodeScalars.count)
+        part.reports = Array(pending.reports.prefix(limit / 64))
+        pending.reports.removeFirst(part.reports.count)
+        part.tokens = Array(pending.tokens.prefix(limit / 2))
+        pending.tokens.removeFirst(part.tokens.count)
+        return part
+    }
+}
+
+extension String.UnicodeScalarView {
+    /// Whole scalars of at most `limit` bytes of UTF-8, at least one.
+    fileprivate func prefix(throughUTF8 limit: Int) -> Substring.UnicodeScalarView {
+        var count = 0
+        var end = startIndex
+        while end < endIndex {
+            count += UTF8.width(self[end])
+            if count > limit, end > startIndex { break }
+            formIndex(after: &end)
+        }
+        return self[..<end]
     }
 }

@@ -1,13 +1,36 @@
-internal import HTTP
+package import HTTP
 internal import Inference
 internal import Logging
 internal import Platform
-internal import Server
+package import Server
+internal import Telemetry
 internal import Wire
 
 /// From a request's arrival to its start on a worker.
-extension Gateway {
-    func handle(_ exchange: Exchange) {
+extension Gateway: RequestActor {
+    /// Nothing is read for a request that will be refused for its key, path or method.
+    package func bodyLimit(for head: HTTPHead) -> Int {
+        do throws(APIError) {
+            return try admit(head, to: Route(path: head.path)).task == nil ? 0 : configuration.bodyLimit
+        } catch {
+            return 0
+        }
+    }
+
+    /// The server refuses for the size of the body or for want of room; when the request would not have been let in at all, that is
+    /// said instead.
+    package func refuse(_ exchange: Exchange, status: Int, reason: String) {
+        let id = RequestID.accept(exchange.head.headers["x-request-id"])
+        let route = Route(path: exchange.head.path)
+        do throws(APIError) {
+            _ = try admit(exchange.head, to: route)
+            throw status == 413 ? APIError(.payloadTooLarge, reason) : APIError(.serverOverloaded, reason, retryAfter: .seconds(1))
+        } catch {
+            refuse(exchange, id, route?.name ?? "unknown", error)
+        }
+    }
+
+    package func handle(_ exchange: Exchange) {
         let arrived = clock.now
         let id = RequestID.accept(exchange.head.headers["x-request-id"])
         let route = Route(path: exchange.head.path)
@@ -68,8 +91,8 @@ extension Gateway {
         }
         requests[request.number] = request
         let number = request.number
-        exchange.onDrained = { [unowned self] in self.assumeIsolated { $0.clientCaughtUp(number) } }
-        exchange.onClosed = { [self] end in self.assumeIsolated { $0.exchangeClosed(number, end) } }
+        exchange.onDrained = { self.clientCaughtUp(number) }
+        exchange.onClosed = { self.exchangeClosed(number, $0) }
         publish()
     }
 

@@ -3,6 +3,7 @@ internal import Inference
 internal import Logging
 internal import Platform
 internal import Server
+internal import Telemetry
 internal import Wire
 
 /// From a worker's reports to the end of each answer.
@@ -63,7 +64,7 @@ extension Gateway {
     private func pump(_ request: ActiveRequest, at now: MonotonicInstant) {
         guard !request.isOver, let stream = request.stream else { return }
         let progress = stream.pump(
-            pauseBytes: configuration.pauseBytes, bufferLimit: configuration.bufferLimit, ferry: { ferryReport(request, stream) }, at: now)
+            bufferLimit: configuration.bufferLimit, ferry: { ferryReport(request, stream) }, at: now)
         switch progress {
         case .going: break
         case .complete: finish(request, .init(status: 200, word: "completed"))

@@ -76,7 +76,7 @@ package actor Gateway: StatusSource {
     package func run() async {
         precondition(ticker == nil, "a gateway runs once")
         let tick = min(configuration.keepAlive / 4, .seconds(1))
-        ticker = ReactorTimer(on: reactor, after: tick, repeating: tick) { [unowned self] in self.assumeIsolated { $0.tick() } }
+        ticker = ReactorTimer(on: reactor, after: tick, repeating: tick) { self.tick() }
         await preparer.run { [self] request, preparation in
             reactor.submit { self.assumeIsolated { $0.finishPreparation(request, preparation) } }
         }

@@ -10,9 +10,8 @@ package struct GatewayConfiguration: Sendable {
     package var preparationLimit = 256
     /// Silence after which a stream gets a comment frame. Proxies give up after 50 to 60 s; at most 15 s are allowed here.
     package var keepAlive: Duration = .seconds(10)
-    /// Bytes that wait for a slow client before its stream pauses: further tokens are gathered into one larger chunk.
-    package var pauseBytes = 64 << 10
-    /// Bytes, gathered text included, at which a slow client's stream is cancelled. Less than what the server lets wait per response.
+    /// Bytes that wait for a slow client, text gathered for it included, at which its stream is cancelled. The stream pauses long before,
+    /// at the server's high-water mark: further tokens are then gathered into one larger chunk. Less than the server lets wait per response.
     package var bufferLimit = 512 << 10
     /// The deadline that every request gets; its end is reported as `deadline_exceeded`.
     package var requestTimeout: Duration = .seconds(3600)
@@ -35,10 +34,7 @@ package struct GatewayConfiguration: Sendable {
         require((1...1_000_000).contains(preparationLimit), "preparationLimit: 1 to 1000000 was expected, found \(preparationLimit)")
         require(
             keepAlive >= .milliseconds(100) && keepAlive <= .seconds(15), "keepAlive: 0.1 to 15 seconds was expected, found \(keepAlive)")
-        require((1 << 10...1 << 30).contains(pauseBytes), "pauseBytes: 1024 to 1073741824 was expected, found \(pauseBytes)")
-        require(
-            bufferLimit >= pauseBytes && bufferLimit <= 1 << 30,
-            "bufferLimit: pauseBytes (\(pauseBytes)) to 1073741824 was expected, found \(bufferLimit)")
+        require((1 << 10...1 << 30).contains(bufferLimit), "bufferLimit: 1024 to 1073741824 was expected, found \(bufferLimit)")
         require(
             requestTimeout >= .seconds(1) && requestTimeout <= .seconds(86_400),
             "requestTimeout: 1 to 86400 seconds was expected, found \(requestTimeout)")

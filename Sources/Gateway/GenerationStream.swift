@@ -81,7 +81,7 @@ final class GenerationStream {
             echo.text = prompt.echo
             writer.delta(choice: index, echo)
         }
-        send()
+        send(at: lastWrite)
     }
 
     /// - Returns: true when the answer ended by a stop string: its sequence has to be cancelled.
@@ -131,36 +131,44 @@ final class GenerationStream {
     }
 
     /// Hands on what there is to the client, as far as the client keeps up.
-    func pump(pauseBytes: Int, bufferLimit: Int, ferry: () -> FerryReport, at now: MonotonicInstant) -> Progress {
+    func pump(bufferLimit: Int, ferry: () -> FerryReport, at now: MonotonicInstant) -> Progress {
         guard options.streams else {
             guard endingsMissing == 0 else { return .going }
             respond(ferry: options.reportsFerry ? ferry() : nil)
             return .complete
         }
-        let waiting = exchange.bufferedBytes
-        if waiting > pauseBytes {
+        emit(at: now)
+        guard !exchange.isFull else {
+            send(at: now)
             let gathered = choices.reduce(0) { $0 + $1.stream.pendingBytes }
-            return waiting + gathered > bufferLimit ? .tooSlow : .going
-        }
-        for index in choices.indices {
-            if let delta = choices[index].stream.take() {
-                writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
-            }
-            if let finish = choices[index].stream.finish, !choices[index].isFinishSent {
-                choices[index].isFinishSent = true
-                writer.finish(choice: index, finish, usage: runningUsage)
-            }
+            return exchange.bufferedBytes + gathered > bufferLimit ? .tooSlow : .going
         }
         if endingsMissing == 0 {
             writer.summary(usage, ferry: options.reportsFerry ? ferry() : nil)
             writer.done()
         }
-        if !writer.bytes.isEmpty { lastWrite = now }
-        send()
+        send(at: now)
         guard endingsMissing == 0 else { return .going }
         exchange.finish()
         return .complete
     }
+
+    /// Writes what the choices have, chunk by chunk, until the client has enough to take.
+    private func emit(at now: MonotonicInstant) {
+        for index in choices.indices {
+            while !exchange.isFull, let delta = choices[index].stream.take(atMost: Self.chunkBytes) {
+                writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
+                if writer.bytes.count >= Self.chunkBytes { send(at: now) }
+            }
+            if !exchange.isFull, let finish = choices[index].stream.finish, !choices[index].isFinishSent {
+                choices[index].isFinishSent = true
+                writer.finish(choice: index, finish, usage: runningUsage)
+            }
+        }
+    }
+
+    /// Text of one chunk at most: with every byte escaped still far below what the server lets wait.
+    private static let chunkBytes = 16 << 10
 
     /// A comment frame when nothing was sent for `interval` and the client has taken everything.
     func keepAlive(_ interval: Duration, at now: MonotonicInstant) {
@@ -172,11 +180,16 @@ final class GenerationStream {
     /// Ends a stream that has begun with the error as its last event.
     func fail(_ error: APIError) {
         writer.error(error)
-        send()
+        send(at: lastWrite)
         exchange.finish()
     }
 
-    private func send() { writer.drain { exchange.write($0) } }
+    private func send(at now: MonotonicInstant) {
+        writer.drain {
+            exchange.write($0)
+            lastWrite = now
+        }
+    }
 
     private func respond(ferry: FerryReport?) {
         var finished: [FinishedChoice] = []

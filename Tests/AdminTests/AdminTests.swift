@@ -1,0 +1,134 @@
+import Admin
+import Inference
+import Platform
+import Reactor
+import Server
+import Synchronization
+import Telemetry
+import TestSupport
+import Testing
+import Wire
+
+private func hello() -> WorkerHello {
+    WorkerHello(
+        worker: "w0", modelName: "m", modelDigest: "d",
+        shape: ModelShape(layers: 1, hidden: 8, intermediate: 8, heads: 1, keyValueHeads: 1, headDimension: 8, vocabulary: 10, context: 64),
+        sequenceLimit: 64, pagesTotal: 4, instructionSet: "scalar", dtype: "bf16")
+}
+
+private final class FixedStatus: StatusSource {
+    private let state = Mutex(ServiceStatus())
+    var status: ServiceStatus { state.withLock { $0 } }
+    func set(_ change: (inout ServiceStatus) -> Void) { state.withLock { change(&$0) } }
+}
+
+private final class SetClock: MonotonicClock {
+    private let state = Atomic<UInt64>(0)
+    var now: MonotonicInstant { MonotonicInstant(nanoseconds: state.load(ordering: .relaxed)) }
+    func set(seconds: UInt64) { state.store(seconds * 1_000_000_000, ordering: .relaxed) }
+}
+
+@Suite struct ReadinessTests {
+    private func readiness(seconds: UInt64, _ change: (inout ServiceStatus) -> Void) -> Readiness {
+        var status = ServiceStatus()
+        status.worker = hello()
+        change(&status)
+        return Readiness(status, now: MonotonicInstant(nanoseconds: seconds * 1_000_000_000), progressLimit: .seconds(30))
+    }
+
+    @Test("ready means a worker, no drain, and progress while there is work")
+    func states() {
+        #expect(readiness(seconds: 1000) { _ in } == .ready)
+        #expect(readiness(seconds: 1000) { $0.worker = nil } == .noWorker)
+        #expect(readiness(seconds: 1000) { $0.isDraining = true } == .draining)
+        #expect(readiness(seconds: 31) { $0.sequences = 1 } == .stalled(.seconds(31)))
+        #expect(readiness(seconds: 30) { $0.sequences = 1 } == .ready)
+        #expect(readiness(seconds: 31) { $0.sequences = 1; $0.lastProgress = MonotonicInstant(nanoseconds: 5_000_000_000) } == .ready)
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct AdminTests {
+    private struct Stage {
+        let reactor: Reactor
+        let server: HTTPServer
+        let client: LoopbackClient
+        let status = FixedStatus()
+        let clock = SetClock()
+        let registry = MetricRegistry(commonLabels: [MetricLabel("model_name", "m")])
+
+        init() async throws {
+            reactor = try Reactor(name: "admin")
+            var configuration = AdminConfiguration()
+            configuration.version = "1.2.3"
+            configuration.processID = 77
+            let admin = Admin(on: reactor, configuration: configuration, source: status, metrics: registry, clock: clock)
+            server = HTTPServer(on: reactor, actor: admin)
+            guard case .tcp(_, let port) = try await server.listen(on: Endpoint("127.0.0.1:0")) else { preconditionFailure() }
+            client = try await LoopbackClient(port: port)
+        }
+
+        func get(_ path: String, method: String = "GET") async throws -> (status: Int, head: String, body: String) {
+            try await client.send("\(method) \(path) HTTP/1.1\r\nhost: test\r\n\r\n")
+            let head = try await client.receive(until: "\r\n\r\n")
+            let length = head.split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
+            let body = method == "HEAD" ? [] : try await client.receive(exactly: length)
+            return (Int(head.split(separator: " ")[1]) ?? 0, head, String(decoding: body, as: UTF8.self))
+        }
+
+        func end() async {
+            await client.close()
+            await server.drain(within: .seconds(5))
+            await reactor.shutdown()
+        }
+    }
+
+    @Test("the listener tells live from ready, with the reason")
+    func health() async throws {
+        let stage = try await Stage()
+        #expect(try await stage.get("/health/live").status == 200)
+        var ready = try await stage.get("/health/ready")
+        #expect(ready.status == 503)
+        #expect(try JSON(parsing: ready.body)["reason"] == "no_worker")
+        stage.status.set { $0.worker = hello() }
+        #expect(try await stage.get("/health/ready").status == 200)
+        #expect(try await stage.get("/health/ready", method: "HEAD").status == 200)
+        stage.status.set { $0.sequences = 2 }
+        stage.clock.set(seconds: 100)
+        ready = try await stage.get("/health/ready")
+        #expect(ready.status == 503)
+        #expect(try JSON(parsing: ready.body)["reason"] == "stalled")
+        await stage.end()
+    }
+
+    @Test("metrics come as Prometheus text under both names")
+    func metrics() async throws {
+        let stage = try await Stage()
+        stage.registry.gauge(.requestsRunning).set(3)
+        let answer = try await stage.get("/metrics")
+        #expect(answer.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"))
+        #expect(answer.body.contains("ferry_sequences_running{model_name=\"m\"} 3\n"))
+        #expect(answer.body.contains("vllm:num_requests_running{model_name=\"m\"} 3\n"))
+        await stage.end()
+    }
+
+    @Test("the fleet, the version and the index are there; anything else is refused")
+    func pages() async throws {
+        let stage = try await Stage()
+        #expect(try await stage.get("/fleet").body == #"{"workers":[]}"#)
+        stage.status.set { $0.worker = hello() }
+        let worker = try JSON(parsing: try await stage.get("/fleet").body)["workers"]?.array?.first
+        #expect(worker?["id"] == "w0")
+        #expect(worker?["pid"] == 77)
+        #expect(worker?["roles"] == ["prefill", "decode"])
+        #expect(worker?["state"] == "ready")
+        #expect(try await stage.get("/version").body == #"{"version":"1.2.3"}"#)
+        #expect(try await stage.get("/").body.contains("href=\"/metrics\""))
+        let missing = try await stage.get("/nothing")
+        #expect(missing.status == 404)
+        #expect(try JSON(parsing: missing.body)["error"]?["code"] == "route_not_found")
+        let refused = try await stage.get("/fleet", method: "DELETE")
+        #expect(refused.status == 405)
+        #expect(refused.head.contains("allow: GET, HEAD\r\n"))
+        await stage.end()
+    }
+}
