@@ -25,6 +25,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 /// A test target. What lies in its `Fixtures` and the like is read from the checkout, so nothing is copied.
 func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -93,7 +94,7 @@ let package = Package(
             dependencies: [
                 "Platform", "Inference", "Telemetry", "Kernels", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Weights",
                 "KVCache", "Model", "Scheduling", "Engine", "Transfer", "Gateway", "Admin",
-                argumentParser, logging, yaml, lifecycle,
+                argumentParser, logging, yaml, lifecycle, signals,
             ]
         ),
         // Tests

@@ -22,14 +22,15 @@ package actor Worker {
 
     /// - Parameters:
     ///   - pages: KV pages that the model has memory for.
+    ///   - makeModel: makes the model from scratch, so that nobody else can hold it.
     ///   - fingerprint: whatever changes KV: weights, dtype, instruction set. Prefixes are shared only under equal ones.
     package init(
         thread: WorkerThread, limits: SchedulerLimits, pages: Int, fingerprint: String, channel: any GatewayChannel,
-        clock: any MonotonicClock = SystemClock(), model: sending any StepModel
-    ) {
+        clock: any MonotonicClock = SystemClock(), makeModel: @Sendable () throws -> any StepModel
+    ) rethrows {
         self.thread = thread
         self.scheduler = Scheduler(limits: limits, cache: PageCache(pages: pages, model: fingerprint))
-        self.model = model
+        self.model = try makeModel()
         self.channel = channel
         self.clock = clock
     }

@@ -36,17 +36,21 @@ struct LocalWorker {
         let sequenceLimit = min(shape.context, pages * Page.tokens)
         let stepTokens = settings.integer("engine.step_tokens")
         let running = settings.integer("engine.running_sequences")
-        let model = try DecoderModel(
-            weights, limits: DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit), team: team)
+        let modelLimits = DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit)
+        let (threads, instructionSet) = (team.threads, team.instructionSet)
         let fingerprint = "\(weights.fingerprint)-\(type)-\(team.instructionSet.name)"
         let name = settings.text("model.name")
         let channel = InMemoryChannel()
-        let worker = Worker(
+        let worker = try Worker(
             thread: WorkerThread(name: "engine"),
             limits: SchedulerLimits(
                 stepTokens: stepTokens, runningSequences: running, waitingSequences: settings.integer("engine.waiting_sequences"),
                 sequenceTokens: sequenceLimit),
-            pages: pages, fingerprint: fingerprint, channel: channel, model: try ModelRunner(model: model, pages: pages))
+            pages: pages, fingerprint: fingerprint, channel: channel
+        ) {
+            let team = ThreadTeam(threads: threads, instructionSet: instructionSet)
+            return try ModelRunner(model: DecoderModel(weights, limits: modelLimits, team: team), pages: pages)
+        }
         let hello = WorkerHello(
             worker: "local-0", modelName: name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name,
             modelDigest: weights.fingerprint.description, shape: shape, sequenceLimit: sequenceLimit, pagesTotal: pages,

@@ -35,43 +35,61 @@ extension ThreadTeam {
     }
 }
 
-/// How a product is divided into chunks: by columns while there are few rows (each weight is then read once), by blocks of rows
-/// and columns when there are many.
+/// How a product is divided into chunks.
+///
+/// A chunk takes all rows while there are few of them (each weight is then read once), or a block of rows. Columns go in whole panels,
+/// which are read fastest, in equal numbers to every thread; the panels that are left over are cut so that all end together.
 package struct ProductCut: Sendable {
     package let rows: Int
     package let columns: Int
     private let rowsPerChunk: Int
-    private let columnsPerChunk: Int
+    /// Columns that go in whole panels, and how many at a time.
+    private let evenColumns: Int
+    private let evenStep: Int
+    /// Columns of a chunk of the rest.
+    private let restStep: Int
 
     /// Rows up to which a chunk takes all of them: the weights are then the larger part of what is read.
     private static let fewRows = 32
-    /// Rows of a chunk otherwise: their operands (128 x 576 floats) stay in the second-level cache.
+    /// Rows of a chunk otherwise: 126 x 192 operands, a block of the kernels, stay in the second-level cache.
     private static let manyRows = 126
 
     package init(rows: Int, columns: Int, threads: Int) {
         self.rows = rows
         self.columns = columns
-        let units = (columns + 15) / 16
         guard threads > 1 else {
-            rowsPerChunk = rows
-            columnsPerChunk = units * 16
+            (rowsPerChunk, evenColumns, evenStep, restStep) = (rows, 0, 64, (columns + 63) / 64 * 64)
             return
         }
         rowsPerChunk = rows <= Self.fewRows ? rows : Self.manyRows
         let rowChunks = (rows + rowsPerChunk - 1) / rowsPerChunk
-        // About eight chunks a thread, whole panels where that leaves enough of them.
-        let wanted = max(1, units * rowChunks / (threads * 8))
-        let perChunk = wanted >= 4 ? wanted / 4 * 4 : wanted >= 2 ? 2 : 1
-        columnsPerChunk = min(perChunk, 64) * 16
+        let panels = columns / 64
+        if rowChunks >= threads {
+            // Rows alone give every thread work; some eight chunks for each of them balance it.
+            (evenColumns, evenStep) = (panels * 64, max(1, panels * rowChunks / (threads * 8)) * 64)
+            restStep = 64
+            return
+        }
+        let even = panels / threads * threads
+        (evenColumns, evenStep) = (even * 64, max(1, even / (threads * 8)) * 64)
+        // Of the sizes 64, 48, 32, 16 the one with which the last thread is done first.
+        let units = (columns - even * 64 + 15) / 16
+        func rounds(_ size: Int) -> Int { ((units + size - 1) / size + threads - 1) / threads * size }
+        restStep = [4, 3, 2, 1].min { rounds($0) < rounds($1) }! * 16
     }
 
-    private var columnChunks: Int { (columns + columnsPerChunk - 1) / columnsPerChunk }
+    private var evenChunks: Int { (evenColumns + evenStep - 1) / evenStep }
+
+    private var columnChunks: Int { evenChunks + (columns - evenColumns + restStep - 1) / restStep }
 
     package var chunks: Int { (rows + rowsPerChunk - 1) / rowsPerChunk * columnChunks }
 
     package func part(_ chunk: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-        let row = chunk / columnChunks * rowsPerChunk
-        let column = chunk % columnChunks * columnsPerChunk
-        return (row..<min(rows, row + rowsPerChunk), column..<min(columns, column + columnsPerChunk))
+        let (row, column) = (chunk / columnChunks * rowsPerChunk, chunk % columnChunks)
+        let across =
+            column < evenChunks
+            ? column * evenStep..<min(evenColumns, (column + 1) * evenStep)
+            : evenColumns + (column - evenChunks) * restStep..<min(columns, evenColumns + (column - evenChunks + 1) * restStep)
+        return (row..<min(rows, row + rowsPerChunk), across)
     }
 }

@@ -7,11 +7,13 @@ internal import Synchronization
 ///
 /// Owned and called by one thread at a time (it is not Sendable). Work is cut into chunks that whoever is free claims, so that a
 /// helper delayed by another process costs one chunk, not half of the work; a helper that does not come in time is not waited
-/// for. Helpers wait for the next call spinning, at most about a millisecond, and then sleep. They end with the team.
+/// for, and helpers that stall in the middle are left out for a while (`HelperTrust`). Helpers wait for the next call spinning, at
+/// most about a millisecond, and then sleep. They end with the team.
 package final class ThreadTeam {
     package let threads: Int
     package let instructionSet: InstructionSet
     private let crew: Crew
+    private var trust = HelperTrust()
     /// Partial results of attention over long contexts; grown when a call needs more, kept between calls.
     var attentionStates: Scratch?
 
@@ -33,11 +35,14 @@ package final class ThreadTeam {
     ///
     /// `body` must not call `run` of the same team. Writes by `body` are visible afterwards, and earlier writes to `body`.
     package func run(chunks: Int, _ body: @Sendable (Int) -> Void) {
-        if threads == 1 || chunks <= 1 {
+        let start = SystemClock().now.nanoseconds
+        guard threads > 1 && chunks > 1 && trust.calls(at: start) else {
             for chunk in 0..<max(0, chunks) { body(chunk) }
-        } else {
-            withoutActuallyEscaping(body) { crew.run(chunks: chunks, $0) }
+            return
         }
+        let worked = withoutActuallyEscaping(body) { crew.run(chunks: chunks, $0) }
+        let end = SystemClock().now.nanoseconds
+        trust.endCall(at: end, work: worked - start, wait: end - worked)
     }
 }
 
@@ -96,7 +101,8 @@ private final class Crew: @unchecked Sendable {
 
     func stop() { move(gateTo: Self.stopped) }
 
-    func run(chunks: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    /// Returns when the caller's own work ended and its wait for the helpers began.
+    func run(chunks: Int, _ body: @escaping @Sendable (Int) -> Void) -> UInt64 {
         self.body = body
         self.chunks = chunks
         next.store(0, ordering: .relaxed)
@@ -104,6 +110,7 @@ private final class Crew: @unchecked Sendable {
         precondition(open % 2 == 1, "run was called inside run")
         move(gateTo: open)
         claim(body, chunks)
+        let worked = SystemClock().now.nanoseconds
         gate.store(open &+ 1, ordering: .sequentiallyConsistent)
         var waits = 0
         while inside.load(ordering: .sequentiallyConsistent) != 0 {
@@ -112,6 +119,7 @@ private final class Crew: @unchecked Sendable {
             if waits < 2000 { ck_pause() } else { sched_yield() }
         }
         self.body = nil
+        return worked
     }
 
     private func claim(_ body: (Int) -> Void, _ chunks: Int) {

@@ -16,6 +16,9 @@ package struct Sampler: Sendable {
     /// Alternatives that can be reported. Beyond: cut.
     package static let mostAlternatives = 64
 
+    /// Tokens at least this likely, relative to the likeliest, are tried first as candidates: usually they suffice.
+    private static let likelyCutoff: Float = 0x1p-6
+
     package init(vocabulary: Int) {
         precondition(vocabulary > 0, "a sampler of an empty vocabulary")
         self.vocabulary = vocabulary
@@ -145,30 +148,54 @@ package struct Sampler: Sendable {
         return TokenID(last)
     }
 
-    /// Fills `candidates` so that its first n, likeliest first, are those that top-k and top-p keep; returns n ≥ 1.
+    /// Fills `candidates` so that its first n, in some fixed order, are those that top-k and top-p keep; returns n ≥ 1.
     ///
-    /// The vocabulary is never sorted whole unless its distribution is nearly flat: tokens above a falling cutoff are
-    /// gathered until they hold the wanted count or share.
+    /// Nothing is sorted. Expected O(vocabulary), also where the distribution is flat.
     private mutating func select(count: Int, share: Double, total: Double, all: Bool) -> Int {
-        var cutoff: Float = 0x1p-6
-        while true {
-            LogitScan.gather(scratch, atLeast: cutoff, into: &candidates)
-            let isComplete = cutoff == 0
-            let mass = candidates.reduce(0.0) { $0 + Double($1.value) }
-            // With top-k the share is one of the k kept, known only once k are there.
-            let suffices = all ? mass >= share * total : candidates.count >= count
-            if suffices || isComplete { break }
-            cutoff = cutoff < 0x1p-40 ? 0 : cutoff * 0x1p-6
+        LogitScan.gather(scratch, atLeast: Self.likelyCutoff, into: &candidates)
+        // With top-k the share is one of the k kept, known only once k are there.
+        let suffices = all ? candidates.reduce(0.0) { $0 + Double($1.value) } >= share * total : candidates.count >= count
+        if !suffices { LogitScan.gather(scratch, atLeast: .leastNonzeroMagnitude, into: &candidates) }
+        var kept = candidates.count
+        if count < kept { kept = lead(of: kept, reaching: Double(count)) { _ in 1 } }
+        guard share < 1 else { return kept }
+        let mass = all ? total : candidates[..<kept].reduce(0.0) { $0 + Double($1.value) }
+        return lead(of: kept, reaching: share * mass) { Double($0.value) }
+    }
+
+    /// Rearranges the first `count` candidates so that the likeliest n, the fewest whose measures sum to `target` > 0, come first;
+    /// returns n. Quickselect: each round decides one side of a pivot.
+    private mutating func lead(of count: Int, reaching target: Double, measure: (ScoredIndex) -> Double) -> Int {
+        var (low, high) = (0, count)
+        // What the candidates before `low`, all of which belong, measure together. Always less than the target.
+        var before = 0.0
+        while low < high {
+            candidates.swapAt(median(low, low + (high - low) / 2, high - 1), high - 1)
+            let pivot = candidates[high - 1]
+            var place = low
+            var sum = 0.0
+            for index in low..<(high - 1) where candidates[index].precedes(pivot) {
+                sum += measure(candidates[index])
+                candidates.swapAt(place, index)
+                place += 1
+            }
+            candidates.swapAt(place, high - 1)
+            if before + sum >= target {
+                high = place
+            } else if before + sum + measure(pivot) >= target {
+                return place + 1
+            } else {
+                before += sum + measure(pivot)
+                low = place + 1
+            }
         }
-        candidates.sort { $0.precedes($1) }
-        let limit = min(count, candidates.count)
-        guard share < 1 else { return limit }
-        let mass = all ? total : candidates[..<limit].reduce(0.0) { $0 + Double($1.value) }
-        var sum = 0.0
-        for index in 0..<limit {
-            sum += Double(candidates[index].value)
-            if sum >= share * mass { return index + 1 }
-        }
-        return limit
+        return high
+    }
+
+    /// Of three places in `candidates`, that of the middle one.
+    private func median(_ a: Int, _ b: Int, _ c: Int) -> Int {
+        let (first, second) = candidates[a].precedes(candidates[b]) ? (a, b) : (b, a)
+        if candidates[c].precedes(candidates[first]) { return first }
+        return candidates[c].precedes(candidates[second]) ? c : second
     }
 }

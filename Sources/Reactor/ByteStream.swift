@@ -28,6 +28,8 @@ package protocol ByteStream: AnyObject {
 
     /// Ends our direction once the queue is empty (FIN, under TLS with close_notify). Writing afterwards is a bug. Idempotent.
     func finishWriting()
+    /// Ends our direction and then closes, without waiting for the peer to end its own: for a peer that has ended already. Idempotent.
+    func closeWhenWritten()
     /// Ends the stream now; queued bytes are dropped. Idempotent. The receiver hears `streamDidClose` on a later turn.
     func close()
     /// As `close()`, for a reason the receiver is told.

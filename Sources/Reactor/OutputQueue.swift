@@ -25,7 +25,7 @@ struct OutputQueue {
                 unsafe pieces[last].append(contentsOf: bytes)
             } else {
                 var piece: [UInt8] = []
-                piece.reserveCapacity(max(bytes.count, Self.joinedCapacity))
+                piece.reserveCapacity(max(bytes.count, 4 << 10))
                 unsafe piece.append(contentsOf: bytes)
                 pieces.append(piece)
             }

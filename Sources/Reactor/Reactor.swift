@@ -39,6 +39,8 @@ package final class Reactor: @unchecked Sendable {
     private var batch: [Mailbox.Entry] = []
     /// Who asked to be called before the loop sleeps. Thread.
     private var turnEnd: [any TurnEndParticipant] = []
+    /// Who asked to be called on the next turn. Thread.
+    private var nextTurn: [any NextTurnParticipant] = []
     /// Handles opened and not yet closed, by kind. Thread.
     private var open: [String: Int] = [:]
     private var waitingForEnd: [CheckedContinuation<Void, Never>] = []
@@ -125,6 +127,15 @@ package final class Reactor: @unchecked Sendable {
         turnEnd.append(participant)
     }
 
+    /// Calls `participant` once on the next turn, after the system has been asked for events: for work that could go on as long as the
+    /// system cooperates, so that it takes turns with everything else. Thread.
+    package func onNextTurn(_ participant: any NextTurnParticipant) {
+        requireThread()
+        // Keeps the loop from sleeping in between. Cannot fail before the handle closes, and nothing calls this so late.
+        if nextTurn.isEmpty { unsafe _ = uv_async_send(wake) }
+        nextTurn.append(participant)
+    }
+
     // MARK: Thread
 
     var isCurrent: Bool { identity.load(ordering: .relaxed) == UInt(pthread_self()) }
@@ -195,6 +206,9 @@ package final class Reactor: @unchecked Sendable {
     }
 
     fileprivate func runJobs() {
+        let waiting = nextTurn
+        nextTurn = []
+        for participant in waiting { participant.nextTurnBegins() }
         swapMailbox()
         for entry in batch {
             switch entry {
@@ -242,6 +256,11 @@ package final class Reactor: @unchecked Sendable {
 /// Whoever gathers output during a turn and writes it at its end.
 package protocol TurnEndParticipant: AnyObject {
     func turnEnds()
+}
+
+/// Whoever has more to do than one turn should hold.
+package protocol NextTurnParticipant: AnyObject {
+    func nextTurnBegins()
 }
 
 /// Work waiting for a reactor, in order.

@@ -6,7 +6,7 @@ internal import Glibc
 /// Reads go through the reactor's one buffer straight to the receiver. Writes are gathered in the turn, tried with one vectored call
 /// at its end, and what the socket does not take then follows as it becomes writable.
 @safe
-package final class TCPStream: ByteStream, TurnEndParticipant {
+package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipant {
     /// connecting → open → closing → closed; connecting → closing. Only `closed` lets go of the memory.
     private enum State { case connecting, open, closing, closed }
 
@@ -30,6 +30,8 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
     private var isReading = false
     private var wantsFinish = false
     private var hasFinished = false
+    private var isFinishing = false
+    private var closesWhenFinished = false
     private var isInTurnEnd = false
     private var owesDrain = false
     /// Told of the outcome of connecting; nil once told, or for accepted streams.
@@ -63,6 +65,14 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
 
     package var isOpen: Bool { state == .open || state == .connecting }
 
+    /// The socket's descriptor, which the stream keeps owning; nil for Unix sockets.
+    var descriptor: Int32? {
+        guard !isUnix else { return nil }
+        var descriptor: Int32 = -1
+        // EBADF while no socket has been made or after closing.
+        return unsafe uv_fileno(handle, &descriptor) == 0 ? descriptor : nil
+    }
+
     // MARK: Writing
 
     package var queuedBytes: Int { queue.count + (inFlight?.count ?? 0) }
@@ -84,6 +94,13 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
         flushLater()
     }
 
+    package func closeWhenWritten() {
+        closesWhenFinished = true
+        finishWriting()
+        // The end of our direction may have been told already.
+        if hasFinished, !isFinishing { close() }
+    }
+
     private func mayWrite() -> Bool {
         reactor.requireThread()
         guard isOpen else { return false }
@@ -100,7 +117,20 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
 
     package func turnEnds() {
         isInTurnEnd = false
+        let wasLong = queuedBytes > drainMark
         flush()
+        guard wasLong, state == .open else { return }
+        owesDrain = true
+        // All taken at once: told on the next turn, so that a producer and a fast peer do not keep the turn for themselves.
+        if inFlight == nil { reactor.onNextTurn(self) }
+    }
+
+    package func nextTurnBegins() { tellDrained() }
+
+    private func tellDrained() {
+        guard owesDrain, queuedBytes <= drainMark, state == .open else { return }
+        owesDrain = false
+        receiver?.streamDidDrain(self)
     }
 
     /// Writes what the socket takes now, for a last word before closing.
@@ -121,7 +151,6 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
                 return fail(status, "write to")
             }
         }
-        if inFlight != nil { owesDrain = owesDrain || queuedBytes > drainMark }
         if queuedBytes == 0, wantsFinish, !hasFinished { sendFinish() }
     }
 
@@ -145,18 +174,25 @@ package final class TCPStream: ByteStream, TurnEndParticipant {
         // ECANCELED belongs to closing, which the guard has caught.
         if status < 0 { return fail(status, "write to") }
         flush()
-        if owesDrain, queuedBytes <= drainMark, state == .open {
-            owesDrain = false
-            receiver?.streamDidDrain(self)
-        }
+        tellDrained()
     }
 
     private func sendFinish() {
         hasFinished = true
+        isFinishing = true
         let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+        unsafe request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
         // ENOTCONN when the peer has reset in the meantime: reading reports that.
         let status = unsafe uv_shutdown(request, stream, streamFinished)
-        if status != 0 { unsafe request.deallocate() }
+        if status != 0 {
+            unsafe request.deallocate()
+            didFinish()
+        }
+    }
+
+    fileprivate func didFinish() {
+        isFinishing = false
+        if closesWhenFinished { close() }
     }
 
     // MARK: Reading
@@ -287,7 +323,9 @@ private func stream(_ handle: UnsafeMutableRawPointer?) -> TCPStream {
 }
 
 @c private func streamFinished(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
+    let finished = unsafe stream(request!.pointee.data)
     unsafe request!.deallocate()
+    finished.didFinish()
 }
 
 @c private func streamClosed(_ handle: UnsafeMutablePointer<uv_handle_t>?) {

@@ -1,6 +1,6 @@
 /// TLS over another stream. Lives where that stream lives and owns it.
 ///
-/// Plaintext written before the handshake is complete waits; when it completes, `established` is called once, then bytes flow.
+/// Plaintext written before the handshake is complete waits; when it completes, `onEstablished` is called once, then bytes flow.
 /// An end without close_notify counts as an end: the protocols above know their own lengths.
 @safe
 package final class TLSStream: ByteStream {
@@ -17,12 +17,14 @@ package final class TLSStream: ByteStream {
 
     private let transport: TCPStream
     private var session: TLSSession
-    private var established: (() -> Void)?
+    /// Called once when the handshake is complete; a failed one closes the stream.
+    package var onEstablished: (() -> Void)?
     /// Plaintext for after the handshake.
     private var early: [UInt8] = []
     private var wantsReading = false
     private var wantsFinish = false
     private var hasEnded = false
+    private var hasFinished = false
     private var transportEnded = false
     /// True while plaintext is being handed on, so that a receiver's call does not begin a second round inside the first.
     private var isDelivering = false
@@ -32,14 +34,14 @@ package final class TLSStream: ByteStream {
     ///
     /// - Parameters:
     ///   - serverName: on a client, what the server's certificate must be for.
-    ///   - established: called once when the handshake is complete; a failed one closes the stream.
+    ///   - established: becomes `onEstablished`.
     package init(
         over transport: TCPStream, context: TLSContext, serverName: String? = nil, established: (() -> Void)? = nil
     ) {
         self.reactor = transport.reactor
         self.transport = transport
         self.session = TLSSession(context, serverName: serverName)
-        self.established = established
+        self.onEstablished = established
         transport.receiver = self
         transport.resumeReading()
         if context.side == .client { deliverLater() }
@@ -73,14 +75,21 @@ package final class TLSStream: ByteStream {
         if isEstablished { finish() }
     }
 
+    package func closeWhenWritten() {
+        finishWriting()
+        if isEstablished { transport.closeWhenWritten() } else { close() }
+    }
+
     private func finish() {
         session.closeNotify()
         send()
+        hasFinished = true
         transport.finishWriting()
     }
 
+    /// After our close_notify nothing may follow; answers that OpenSSL still wants to give (to a key update) are dropped.
     private func send() {
-        session.takeCiphertext { transport.write($0) }
+        session.takeCiphertext { if !hasFinished { transport.write($0) } }
     }
 
     // MARK: Reading
@@ -127,8 +136,8 @@ package final class TLSStream: ByteStream {
         isEstablished = true
         negotiatedProtocol = session.negotiatedProtocol
         peerFingerprint = session.peerFingerprint
-        let tell = established
-        established = nil
+        let tell = onEstablished
+        onEstablished = nil
         tell?()
         guard transport.isOpen else { return }
         if !early.isEmpty {
@@ -201,7 +210,7 @@ extension TLSStream: ByteStreamReceiver {
     package func streamDidClose(_ stream: any ByteStream, _ reason: StreamEnd) {
         let last = receiver
         receiver = nil
-        established = nil
+        onEstablished = nil
         last?.streamDidClose(self, reason)
     }
 }

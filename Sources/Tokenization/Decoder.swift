@@ -33,6 +33,8 @@ struct Decoder: Sendable {
     private(set) var laterTokenSteps: [TokenStep] = []
     private(set) var joining = Joining.spaced
     private(set) var textSteps: [TextStep] = []
+    /// Whether the first token of a text comes out differently.
+    private(set) var treatsFirstTokenApart = false
     private var isJoined = false
 
     init(_ node: ComponentNode) throws(TokenizerError) {
@@ -58,6 +60,7 @@ struct Decoder: Sendable {
             try requireTokens(node, type)
             let metaspace = try PreTokenizer.Metaspace(node)
             add(.metaspace(metaspace.replacement, dropsInFirst: metaspace.prepend != .never))
+            if metaspace.prepend != .never { treatsFirstTokenApart = true }
         case "Replace":
             guard case .literal(let pattern) = try TextPattern(node["pattern"]), !pattern.isEmpty else {
                 throw node.unsupported("a decoder that replaces a regular expression or nothing")
@@ -88,10 +91,6 @@ struct Decoder: Sendable {
         if fallsBackToBytes { laterTokenSteps.append(step) } else { tokenSteps.append(step) }
     }
 
-    /// Whether the first token of a text comes out differently.
-    var treatsFirstTokenApart: Bool {
-        (tokenSteps + laterTokenSteps).contains { if case .metaspace(_, dropsInFirst: true) = $0 { true } else { false } }
-    }
 
     /// `text` (UTF-8) after `steps`.
     static func apply(_ steps: [TokenStep], to text: [UInt8], isFirst: Bool) -> [UInt8] {

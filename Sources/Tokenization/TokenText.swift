@@ -1,20 +1,22 @@
 internal import Inference
 
 /// What each token contributes to a decoded text, worked out once: the tokens' bytes after the decoder's rules for single tokens.
-struct TokenText: Sendable {
+final class TokenText: Sendable {
     let decoder: Decoder
-    private var bytes: [UInt8] = []
+    private let bytes: [UInt8]
     /// `idLimit + 1` offsets into `bytes`.
-    private var starts: [UInt32] = [0]
+    private let starts: [UInt32]
     /// Per id: the byte a token such as `<0x0A>` stands for, `plain`, or `absent`.
-    private var kinds: [Int16] = []
+    private let kinds: [Int16]
 
     private static let plain: Int16 = -1
     private static let absent: Int16 = -2
 
     /// Fails if the decoder's rules make the tokens larger than `TokenizerLimits.vocabularyBytes` together.
     init?(vocabulary: Vocabulary, decoder: Decoder) {
-        self.decoder = decoder
+        var bytes: [UInt8] = []
+        var starts: [UInt32] = [0]
+        var kinds: [Int16] = []
         kinds.reserveCapacity(vocabulary.idLimit)
         starts.reserveCapacity(vocabulary.idLimit + 1)
         for id in 0..<vocabulary.idLimit {
@@ -25,7 +27,7 @@ struct TokenText: Sendable {
                     bytes.append(byte)
                 } else {
                     kinds.append(Self.plain)
-                    bytes.append(contentsOf: finish(early, isFirst: false))
+                    bytes.append(contentsOf: Self.finish(early, decoder, isFirst: false))
                 }
             } else {
                 kinds.append(Self.absent)
@@ -33,10 +35,16 @@ struct TokenText: Sendable {
             guard bytes.count <= TokenizerLimits.vocabularyBytes else { return nil }
             starts.append(UInt32(bytes.count))
         }
+        self.decoder = decoder
+        self.bytes = bytes
+        self.starts = starts
+        self.kinds = kinds
     }
 
     /// The rules after byte fallback, and the reading of spelled bytes.
-    func finish(_ text: [UInt8], isFirst: Bool) -> [UInt8] {
+    func finish(_ text: [UInt8], isFirst: Bool) -> [UInt8] { Self.finish(text, decoder, isFirst: isFirst) }
+
+    private static func finish(_ text: [UInt8], _ decoder: Decoder, isFirst: Bool) -> [UInt8] {
         let text = Decoder.apply(decoder.laterTokenSteps, to: text, isFirst: isFirst)
         if case .bytes = decoder.joining { return ByteAlphabet.bytes(of: text.span) ?? text }
         return text

@@ -47,7 +47,6 @@ extension Array<UInt8> {
     /// Appends `span[range]`.
     @inline(__always)
     mutating func append(_ span: borrowing Span<UInt8>, _ range: Range<Int>) {
-        reserveCapacity(count + range.count)
         for index in range { append(span[index]) }
     }
 

@@ -80,7 +80,7 @@ private final class Collector: ReportSink {
             sink: sink)
         let worker = Worker(
             thread: WorkerThread(name: "worker"), limits: SchedulerLimits(stepTokens: 100, sequenceTokens: 640), pages: 10,
-            fingerprint: "hash", channel: channel, model: HashingModel())
+            fingerprint: "hash", channel: channel, makeModel: { HashingModel() })
         return Task { await worker.run() }
     }
 

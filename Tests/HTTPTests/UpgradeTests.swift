@@ -71,6 +71,21 @@ struct UpgradeTests {
         #expect(opened == [1, 3])
     }
 
+    @Test("until the client's preface has come, little follows the 101")
+    func allowance() {
+        let connection = HTTPServerConnection(protocol: .sniff)
+        _ = connection.feed("GET / HTTP/1.1\r\nHost: a\r\n\(asks)\r\n")
+        connection.respond(1, ResponseHead(status: 200), endStream: false)
+        connection.write(1, [UInt8](repeating: 1, count: 60_000))
+        connection.finish(1)
+        let early = output(connection)
+        #expect(early.count < 30_000 && !connection.hasOutput && !connection.isFinished)
+        connection.receive(Frames.hello)
+        let all = Frames.parse(Array((early + output(connection)).dropFirst(switching.utf8.count)))
+        #expect(all.filter { $0.type == 0 }.reduce(0) { $0 + $1.payload.count } == 60_000)
+        #expect(connection.events() == [.streamClosed(1)])
+    }
+
     @Test("HEAD keeps its meaning through the upgrade")
     func head() {
         let connection = HTTPServerConnection(protocol: .sniff)

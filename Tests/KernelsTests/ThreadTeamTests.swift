@@ -25,6 +25,26 @@ import Testing
         }
     }
 
+    @Test func `helpers that stall are left out, longer each time, and trusted again`() {
+        var trust = HelperTrust()
+        trust.endCall(at: 1, work: 100_000, wait: 200_000)
+        trust.endCall(at: 2, work: 100_000_000, wait: 2_000_000)
+        #expect(trust == { var fresh = HelperTrust(); for _ in 0..<2 { fresh.endCall(at: 0, work: 1, wait: 0) }; return fresh }())
+        #expect(trust.calls(at: 2))
+        var now: UInt64 = 0
+        var alone: [UInt64] = []
+        for _ in 0..<8 {
+            trust.endCall(at: now, work: 100_000, wait: 4_000_000)
+            let start = now
+            while !trust.calls(at: now) { now += 1_000_000 }
+            alone.append((now - start) / 1_000_000)
+        }
+        #expect(alone == [16, 32, 64, 128, 256, 512, 1024, 1024])
+        for _ in 0..<128 * 6 { trust.endCall(at: now, work: 100_000, wait: 1000) }
+        trust.endCall(at: now, work: 100_000, wait: 4_000_000)
+        #expect(!trust.calls(at: now + 15_999_999) && trust.calls(at: now + 16_000_000))
+    }
+
     @Test func `teams come and go`() {
         for threads in 1...40 {
             let team = ThreadTeam(threads: threads % 5 + 1, instructionSet: .scalar)

@@ -62,10 +62,13 @@ final class ModelBench {
     /// The likeliest continuation and, for each token, how far the second was behind.
     func greedy(_ prompt: [TokenID], count: Int) -> (tokens: [TokenID], margins: [Float]) {
         let pages = pages(forTokens: prompt.count + count)
+        defer { freePages += pages }
         var tokens: [TokenID] = []
         var margins: [Float] = []
-        var next = prompt
-        var position = 0
+        // A long prompt in chunks of the most rows that a step takes.
+        var position = (prompt.count - 1) / model.limits.rows * model.limits.rows
+        if position > 0 { _ = logits(Array(prompt[..<position]), chunk: model.limits.rows, pages: pages) }
+        var next = Array(prompt[position...])
         while tokens.count < count {
             var batch = Batch()
             batch.append(next, position: position, pages: pages, logits: .last)

@@ -100,6 +100,7 @@ actor Stage {
     func negotiated(_ index: Int = 0) -> String? { streams[index].negotiatedProtocol }
     func peer(_ index: Int = 0) -> Endpoint? { streams[index].peer }
     func fingerprint(_ index: Int = 0) -> [UInt8]? { (streams[index] as? TLSStream)?.peerFingerprint }
+    func statistics(_ index: Int = 0) -> LinkStatistics? { (streams[index] as? TCPStream)?.linkStatistics() }
     var streamCount: Int { streams.count }
 
     func timer(_ name: String, after delay: Duration, repeating: Duration? = nil) {

@@ -165,6 +165,23 @@ struct TCPStreamTests {
         await there.end()
     }
 
+    @Test func `the kernel's figures about a connection can be read`() async throws {
+        let (here, there) = (try Stage(name: "here"), try Stage(name: "there"))
+        try await here.connect(to: try await there.listen(echo: true).description)
+        #expect(await here.next() == .connected)
+        await here.write(pattern(1 << 20))
+        _ = await here.received(1 << 20)
+        let statistics = try #require(await here.statistics())
+        #expect(statistics.roundTrip > .zero)
+        #expect(statistics.shortestRoundTrip <= statistics.roundTrip || statistics.shortestRoundTrip < .seconds(1))
+        #expect(statistics.deliveryRate > 0)
+        #expect(statistics.unsentBytes == 0)
+        await here.closeAll()
+        #expect(await here.statistics() == nil)
+        await here.end()
+        await there.end()
+    }
+
     @Test func `a name is resolved and connected to`() async throws {
         let (here, there) = (try Stage(name: "here"), try Stage(name: "there"))
         let port = try await there.listen(echo: true).port

@@ -98,8 +98,16 @@ package final class ChildProcess: Sendable {
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_adddup2(&actions, output[1], 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, errorOutput[1], 2)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        // The threads of a test may block or ignore signals, and both would be inherited.
+        var blocked = sigset_t()
+        var ordinary = sigset_t()
+        unsafe sigemptyset(&blocked)
+        unsafe sigemptyset(&ordinary)
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD] { unsafe sigaddset(&ordinary, signal) }
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         unsafe posix_spawnattr_setpgroup(&attributes, 0)
+        unsafe posix_spawnattr_setsigmask(&attributes, &blocked)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &ordinary)
 
         var process: pid_t = 0
         let code = unsafe withCStrings(words) { words in

@@ -8,6 +8,12 @@ package actor LoopbackClient {
     package struct Failure: Error, Equatable, CustomStringConvertible {
         package let call: String
         package let code: Int32
+
+        package init(call: String, code: Int32) {
+            self.call = call
+            self.code = code
+        }
+
         package var description: String { "\(call): \(unsafe String(cString: strerror(code)))" }
     }
 

@@ -55,29 +55,34 @@ extension SettingKey {
         SettingKey(name: "gateway.tls_key", kind: .text, fallback: "", meaning: "PEM file with the private key"),
         SettingKey(name: "gateway.api_keys", kind: .list, fallback: "", meaning: "keys that clients must send; empty: open", secret: true),
         SettingKey(name: "gateway.api_keys_file", kind: .text, fallback: "", meaning: "file with one key per line, added to the above"),
-        SettingKey(name: "gateway.max_requests", kind: .integer(1...1_000_000), fallback: "512", meaning: "requests in work; more get 429"),
         SettingKey(
-            name: "gateway.max_tokens_in_work", kind: .integer(1...Int(Int32.max)), fallback: "2000000",
-            meaning: "prompt and promised tokens of all requests in work; more get 429"),
-        SettingKey(name: "gateway.max_choices", kind: .integer(1...1024), fallback: "128", meaning: "largest n of one request"),
+            name: "gateway.max_sequences", kind: .integer(1...1_000_000), fallback: "256",
+            meaning: "answers in work (each choice counts); more get 429 with the time to come back"),
+        SettingKey(
+            name: "gateway.max_queued_tokens", kind: .integer(1...1_000_000_000), fallback: "262144",
+            meaning: "prompt tokens of requests that have no first token yet; more get 429"),
+        SettingKey(
+            name: "gateway.max_preparing", kind: .integer(1...1_000_000), fallback: "256",
+            meaning: "requests that wait for template and tokeniser; more get 429"),
+        SettingKey(name: "gateway.request_timeout", kind: .seconds(seconds), fallback: "3600", meaning: "seconds that one answer may take at most"),
         SettingKey(name: "gateway.max_body", kind: .bytes(1024...(1 << 32)), fallback: "32MiB", meaning: "largest request body; more gets 413"),
         SettingKey(name: "gateway.max_connections", kind: .integer(1...1_000_000), fallback: "4096", meaning: "open connections"),
         SettingKey(
             name: "gateway.max_buffered", kind: .bytes(4096...(1 << 32)), fallback: "1MiB",
             meaning: "bytes kept for one client that does not read; beyond it the stream is cancelled"),
         SettingKey(name: "gateway.header_timeout", kind: .seconds(seconds), fallback: "10", meaning: "seconds for a request's head to arrive"),
-        SettingKey(name: "gateway.body_timeout", kind: .seconds(seconds), fallback: "60", meaning: "seconds for a request's body to arrive"),
+        SettingKey(name: "gateway.body_timeout", kind: .seconds(seconds), fallback: "20", meaning: "seconds without a byte of an unfinished request body"),
         SettingKey(name: "gateway.idle_timeout", kind: .seconds(seconds), fallback: "75", meaning: "seconds an idle connection is kept"),
-        SettingKey(name: "gateway.write_timeout", kind: .seconds(seconds), fallback: "60", meaning: "seconds a client may read nothing of what is due"),
+        SettingKey(name: "gateway.write_timeout", kind: .seconds(seconds), fallback: "30", meaning: "seconds a client may read nothing of what is due"),
         SettingKey(name: "gateway.keep_alive_comment", kind: .seconds(seconds), fallback: "10", meaning: "seconds of silence before a comment on a stream"),
         SettingKey(
             name: "gateway.reset_burst", kind: .integer(1...1_000_000), fallback: "1000",
             meaning: "HTTP/2 stream resets that one connection may send at once before it is closed"),
-        SettingKey(name: "gateway.reset_rate", kind: .integer(1...1_000_000), fallback: "100", meaning: "and per second in the long run"),
+        SettingKey(name: "gateway.reset_rate", kind: .integer(1...1_000_000), fallback: "33", meaning: "and per second in the long run"),
 
         SettingKey(name: "admin.listen", kind: .list, fallback: "127.0.0.1:9090", meaning: "addresses of health and metrics; keep them private"),
         SettingKey(
-            name: "admin.stall_after", kind: .seconds(seconds), fallback: "30",
+            name: "admin.stall_after", kind: .seconds(1...3600), fallback: "30",
             meaning: "seconds without a finished step, with work pending, after which the server is not ready"),
 
         SettingKey(name: "shutdown.drain", kind: .seconds(seconds), fallback: "30", meaning: "seconds that streams may still run after SIGTERM"),

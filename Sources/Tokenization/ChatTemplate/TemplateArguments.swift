@@ -69,6 +69,13 @@ extension TemplateInterpreter {
         return number
     }
 
+    /// A width argument, paid for as text of that many bytes; below zero it is 0.
+    mutating func width(_ value: TemplateValue?, _ what: String, default standard: Int) throws(TemplateError) -> Int {
+        let width = max(0, try integer(value, what, default: standard))
+        try charge(bytes: width)
+        return width
+    }
+
     /// A text argument; nil when it was not given or is none.
     func string(_ value: TemplateValue?, _ what: String) throws(TemplateError) -> String? {
         switch value {

@@ -9,6 +9,7 @@ struct TemplateDictionary {
 
     /// A key as Python compares keys: 1, 1.0 and true are the same.
     enum Key: Hashable {
+        case undefined
         case none
         case integer(Int)
         case float(Double)
@@ -17,6 +18,7 @@ struct TemplateDictionary {
         /// Nil for values that Python cannot hash, and for tuples, which no chat template uses as keys.
         init?(_ value: TemplateValue) {
             switch value {
+            case .undefined: self = .undefined
             case .none: self = .none
             case .bool(let value): self = .integer(value ? 1 : 0)
             case .integer(let value): self = .integer(value)
@@ -29,7 +31,7 @@ struct TemplateDictionary {
         /// Text is equal when its code points are: Swift's own equality ignores how accents are composed.
         static func == (a: Self, b: Self) -> Bool {
             switch (a, b) {
-            case (.none, .none): true
+            case (.none, .none), (.undefined, .undefined): true
             case (.integer(let a), .integer(let b)): a == b
             case (.float(let a), .float(let b)): a == b
             case (.string(let a), .string(let b)): TemplateText.equal(a, b)
@@ -39,7 +41,7 @@ struct TemplateDictionary {
 
         func hash(into hasher: inout Hasher) {
             switch self {
-            case .none: hasher.combine(0)
+            case .none, .undefined: hasher.combine(0)
             case .integer(let value): hasher.combine(value)
             case .float(let value): hasher.combine(value)
             case .string(let value): hasher.combine(value)

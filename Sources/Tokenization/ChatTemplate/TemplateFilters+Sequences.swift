@@ -16,14 +16,14 @@ extension TemplateInterpreter {
             let values = try bind(&arguments, what, "reverse", "case_sensitive", "attribute")
             let elements = try elements(of: value)
             let keys = try sortKeys(elements, attribute: values[2], caseSensitive: try flag(values[1]))
-            return .list(try list(try sorted(Array(zip(keys, elements)).map { ($0, $1) }, descending: try flag(values[0]))))
+            return .list(try list(try sorted(zip(keys, elements).map { (key: $0, value: $1) }, descending: try flag(values[0]))))
         case .unique:
             let values = try bind(&arguments, what, "case_sensitive", "attribute")
             return .iterator(try iterator(try unique(try elements(of: value), values[1], caseSensitive: try flag(values[0]))))
         case .reverse:
             _ = try bind(&arguments, what)
             if case .string(let text) = value {
-                try charge(bytes: text.utf8.count)
+                try charge(walking: text)
                 return .string(TemplateText.string(text.unicodeScalars.reversed()))
             }
             let reversed = Array(try elements(of: value).reversed())
@@ -135,24 +135,25 @@ extension TemplateInterpreter {
 
     // MARK: Order
 
-    private func folded(_ value: TemplateValue, _ caseSensitive: Bool) -> TemplateValue {
-        if !caseSensitive, case .string(let text) = value { return .string(text.lowercased()) }
-        return value
+    private mutating func folded(_ value: TemplateValue, _ caseSensitive: Bool) throws(TemplateError) -> TemplateValue {
+        guard !caseSensitive, case .string(let text) = value else { return value }
+        try charge(walking: text)
+        return .string(text.lowercased())
     }
 
     private mutating func sortKeys(
         _ elements: [TemplateValue], attribute: TemplateValue?, caseSensitive: Bool
-    ) throws(TemplateError) -> [[TemplateValue]] {
+    ) throws(TemplateError) -> [TemplateValue] {
         var paths = [attribute ?? .none]
         if case .string(let text) = attribute { paths = TemplateText.split(text, by: ",", limit: -1).map(TemplateValue.string) }
-        var keys: [[TemplateValue]] = []
+        var keys: [TemplateValue] = []
         for element in elements {
             var key: [TemplateValue] = []
             for path in paths {
                 try charge()
-                key.append(folded(try member(element, path), caseSensitive))
+                key.append(try folded(try member(element, path), caseSensitive))
             }
-            keys.append(key)
+            keys.append(.list(try list(key)))
         }
         return keys
     }
@@ -164,7 +165,7 @@ extension TemplateInterpreter {
         var kept: [TemplateValue] = []
         for element in elements {
             try charge()
-            let key = try self.key(folded(try member(element, attribute ?? .none), caseSensitive))
+            let key = try self.key(try folded(try member(element, attribute ?? .none), caseSensitive))
             if seen.insert(key).inserted { kept.append(element) }
         }
         return kept
@@ -177,7 +178,7 @@ extension TemplateInterpreter {
         let isCaseSensitive = try flag(values[0])
         var best: (key: TemplateValue, value: TemplateValue)?
         for element in try elements(of: value) {
-            let key = folded(try member(element, values[1] ?? .none), isCaseSensitive)
+            let key = try folded(try member(element, values[1] ?? .none), isCaseSensitive)
             guard let current = best else {
                 best = (key, element)
                 continue
@@ -196,7 +197,8 @@ extension TemplateInterpreter {
         guard by == "key" || by == "value" else { throw failure("dictsort by '\(by)': key or value were expected") }
         if case .undefined(let absence) = value { throw failure(absence.reason) }
         guard case .dictionary(let dictionary) = value else { throw failure("dictsort takes a mapping, not a \(value.typeName)") }
-        let keys = (by == "key" ? dictionary.keys : dictionary.values).map { [folded($0, isCaseSensitive)] }
+        var keys: [TemplateValue] = []
+        for key in by == "key" ? dictionary.keys : dictionary.values { keys.append(try folded(key, isCaseSensitive)) }
         let order = zip(keys, dictionary.items).map { (key: $0, value: $1) }
         return .list(try list(try sorted(order, descending: try flag(values[2]))))
     }
@@ -207,17 +209,17 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> TemplateValue {
         let values = try bind(&arguments, "groupby", "attribute", "default", "case_sensitive", required: 1)
         let isCaseSensitive = try flag(values[2])
-        var pairs: [(key: [TemplateValue], value: TemplateValue)] = []
+        var pairs: [(key: TemplateValue, value: TemplateValue)] = []
         for element in try elements(of: value) {
             try charge()
             var key = try member(element, values[0] ?? .none)
             if key.isUndefined, let standard = values[1] { key = standard }
-            pairs.append(([folded(key, isCaseSensitive)], .tuple(try list([key, element]))))
+            pairs.append((try folded(key, isCaseSensitive), .tuple(try list([key, element]))))
         }
         var groups: [(key: TemplateValue, shown: TemplateValue, members: [TemplateValue])] = []
         for pair in try sorted(pairs, descending: false) {
             guard case .tuple(let pair) = pair else { preconditionFailure("a group's pair is a \(pair.typeName)") }
-            let key = folded(pair.elements[0], isCaseSensitive)
+            let key = try folded(pair.elements[0], isCaseSensitive)
             if let last = groups.last, try areEqual(last.key, key) {
                 groups[groups.count - 1].members.append(pair.elements[1])
             } else {

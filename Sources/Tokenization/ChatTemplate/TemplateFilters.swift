@@ -220,10 +220,11 @@ extension TemplateInterpreter {
             let new = try self.text(of: values[1] ?? .none)
             let limit = values[2].map(\.isNone) ?? true ? -1 : try integer(values[2], what, default: -1)
             return .string(try replaced(text, old, new, limit: limit))
-        case .indent: return .string(try indented(text, &arguments))
+        case .indent:
+            guard case .string = value else { throw failure("indent takes a text, not a \(value.typeName)") }
+            return .string(try indented(text, &arguments))
         case .center:
-            let width = try integer(try bind(&arguments, what, "width")[0], what, default: 80)
-            try charge(bytes: max(0, min(width, limits.outputBytes + 1)))
+            let width = try width(try bind(&arguments, what, "width")[0], what, default: 80)
             return .string(TemplateText.center(text, width: width))
         case .format:
             guard arguments.positional.isEmpty || arguments.named.isEmpty else {
@@ -236,6 +237,7 @@ extension TemplateInterpreter {
         default: break
         }
         _ = try bind(&arguments, what)
+        if filter != .escape, filter != .forceescape { try charge(walking: text) }
         switch filter {
         case .upper: return .string(text.uppercased())
         case .lower: return .string(text.lowercased())
@@ -260,12 +262,11 @@ extension TemplateInterpreter {
         if case .string(let given) = values[0] {
             indent = given
         } else if let given = values[0] {
-            let width = try integer(given, "indent", default: 4)
-            try charge(bytes: max(0, min(width, limits.outputBytes + 1)))
-            indent = String(repeating: " ", count: max(0, width))
+            indent = String(repeating: " ", count: try width(given, "indent", default: 4))
         }
         let indentsFirst = try values[1].map { flag throws(TemplateError) in try isTrue(flag) } ?? false
         let indentsBlank = try values[2].map { flag throws(TemplateError) in try isTrue(flag) } ?? false
+        try charge(walking: text)
         let lines = TemplateText.splitLines(text + "\n")
         let (added, overflow) = lines.count.multipliedReportingOverflow(by: indent.utf8.count)
         try charge(bytes: overflow ? .max : text.utf8.count + added)

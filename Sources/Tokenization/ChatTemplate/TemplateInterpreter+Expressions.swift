@@ -169,15 +169,16 @@ extension TemplateInterpreter {
             let picked = indices(range.count)
             let (scaled, overflow) = range.step.multipliedReportingOverflow(by: step)
             guard !overflow else { throw failure("an integer beyond 64 bits") }
-            let first = range.start + picked.start * range.step
-            let end = first + picked.count * scaled
+            // Positions within the range, or one beyond its ends.
+            let first = range.start &+ picked.start &* range.step
+            let end = range.start &+ picked.stop &* range.step
             return .range(TemplateRange(start: first, stop: end, step: scaled, count: picked.count))
         case .string(let text):
-            try charge(bytes: text.utf8.count)
+            try charge(walking: text)
             let scalars = Array(text.unicodeScalars)
             let picked = indices(scalars.count)
             return .string(TemplateText.string((0..<picked.count).map { scalars[picked[$0]] }))
-        default: return .undefined(.element(of: value.objectName, key: "slice"))
+        default: throw failure("a \(value.typeName) cannot be sliced")
         }
     }
 
@@ -190,6 +191,7 @@ extension TemplateInterpreter {
     }
 
     private func pick(_ elements: [TemplateValue], _ indices: TemplateRange) -> [TemplateValue] {
+        if indices.count == 0 { return [] }
         if indices.step == 1 { return Array(elements[indices.start..<(indices.start + indices.count)]) }
         return (0..<indices.count).map { elements[indices[$0]] }
     }
@@ -208,7 +210,7 @@ extension TemplateInterpreter {
         let first = clamped(start, default: step < 0 ? count - 1 : 0)
         let end = clamped(stop, default: step < 0 ? -1 : count)
         let picked = step > 0 ? (end - first + step - 1) / step : (first - end - step - 1) / -step
-        return TemplateRange(start: picked > 0 ? first : 0, stop: end, step: step, count: max(0, picked))
+        return TemplateRange(start: first, stop: end, step: step, count: max(0, picked))
     }
 }
 

@@ -18,9 +18,7 @@ extension TemplateInterpreter {
         case nil, .some(.none): break
         case .string(let text): style.indent = text
         case .some(let width):
-            let count = try integer(width, "tojson", default: 0)
-            try charge(bytes: max(0, count))
-            style.indent = String(repeating: " ", count: max(0, count))
+            style.indent = String(repeating: " ", count: try self.width(width, "tojson", default: 0))
         }
         if style.indent != nil { style.itemSeparator = "," }
         if let separators = values[2], !separators.isNone {
@@ -77,7 +75,7 @@ extension TemplateInterpreter {
         }
         var order = dictionary.entries.indices.map { TemplateValue.integer($0) }
         if style.sortsKeys {
-            order = try sorted(zip(dictionary.keys, order).map { ([$0], $1) }, descending: false)
+            order = try sorted(zip(dictionary.keys, order).map { (key: $0, value: $1) }, descending: false)
         }
         text += "{"
         for (position, number) in order.enumerated() {

@@ -136,7 +136,7 @@ extension TemplateInterpreter {
             if remainder != 0, (remainder < 0) != (b < 0) { remainder += b }
             if operation == .modulo { return .float(remainder == 0 ? (b < 0 ? -0.0 : 0.0) : remainder) }
             let quotient = (a - remainder) / b
-            return .float(quotient.rounded(.toNearestOrEven))
+            return .float(quotient == 0 ? copysign(0, a / b) : quotient.rounded(.toNearestOrEven))
         case .power:
             let result = pow(a, b)
             guard !result.isNaN || a.isNaN || b.isNaN else { throw failure("a power that is not a real number") }
@@ -248,13 +248,12 @@ extension TemplateInterpreter {
             try charge(bytes: text.utf8.count + needle.utf8.count)
             return TemplateText.contains(text, needle)
         case .dictionary(let dictionary):
-            if value.isUndefined { return false }
             return dictionary[try key(value)] != nil
         case .list(let list), .tuple(let list), .view(_, let list):
             for element in list.elements where try areEqual(element, value) { return true }
             return false
         case .range(let range):
-            guard let number = value.asInteger else { return false }
+            guard let double = value.asDouble, let number = value.asInteger ?? Int(exactly: double) else { return false }
             for index in 0..<range.count {
                 try charge()
                 if range[index] == number { return true }
@@ -311,13 +310,13 @@ extension TemplateInterpreter {
 
     /// `items` in the order of their keys; equal ones keep theirs. Merge sort, since the comparison may fail.
     mutating func sorted(
-        _ items: [(key: [TemplateValue], value: TemplateValue)], descending: Bool
+        _ items: [(key: TemplateValue, value: TemplateValue)], descending: Bool
     ) throws(TemplateError) -> [TemplateValue] {
         try charge(items.count)
         var order = items
         var width = 1
         while width < order.count {
-            var merged: [(key: [TemplateValue], value: TemplateValue)] = []
+            var merged: [(key: TemplateValue, value: TemplateValue)] = []
             merged.reserveCapacity(order.count)
             var start = 0
             while start < order.count {
@@ -340,10 +339,5 @@ extension TemplateInterpreter {
             width *= 2
         }
         return order.map(\.value)
-    }
-
-    private mutating func isLess(_ a: [TemplateValue], _ b: [TemplateValue]) throws(TemplateError) -> Bool {
-        for (a, b) in zip(a, b) where !(try areEqual(a, b)) { return try isLess(a, b) }
-        return a.count < b.count
     }
 }

@@ -63,6 +63,9 @@ struct TemplateInterpreter {
         try charge(bytes / 64 + 1)
     }
 
+    /// Pays for work on each code point of `text`, such as changing its case.
+    mutating func charge(walking text: String) throws(TemplateError) { try charge(text.utf8.count / 4 + 1) }
+
     mutating func enter() throws(TemplateError) {
         depth += 1
         guard depth <= limits.evaluationDepth else {
@@ -163,16 +166,20 @@ struct TemplateInterpreter {
             scope = outer
             state.finish()
         }
+        // As in Jinja, `else` is for a loop of which no iteration came to its end, be it for want of items or by `break`.
+        var hasCompleted = false
         for index in 0..<state.count {
             try charge()
             state.index = index
             scope = TemplateScope(parent: outer)
             if let loopName { scope.set(loopName, .loop(state)) }
             try assign(items[index], to: loop.target)
-            if try execute(loop.body) == .breakLoop { break }
+            let flow = try execute(loop.body)
+            if flow == .breakLoop { break }
+            if flow == .onward { hasCompleted = true }
         }
         scope = outer
-        return state.count == 0 && !loop.otherwise.isEmpty ? try executeOtherwise(loop.otherwise) : .onward
+        return hasCompleted || loop.otherwise.isEmpty ? .onward : try executeOtherwise(loop.otherwise)
     }
 
     private mutating func executeOtherwise(_ body: [TemplateStatement]) throws(TemplateError) -> Flow {

@@ -12,6 +12,7 @@ extension TemplateInterpreter {
         case .split, .rsplit: return try split(text, &arguments, fromRight: method == .rsplit)
         case .splitlines:
             let keeps = try bind(&arguments, what, "keepends")[0].map { value throws(TemplateError) in try isTrue(value) } ?? false
+            try charge(walking: text)
             return .list(try strings(TemplateText.splitLines(text, keepingEnds: keeps)))
         case .startswith, .endswith: return .bool(try hasEnd(text, method, &arguments))
         case .find, .rfind, .index, .rindex, .count: return .integer(try find(text, method, &arguments))
@@ -36,14 +37,15 @@ extension TemplateInterpreter {
         case .partition, .rpartition: return .tuple(try strings(try partition(text, method, &arguments)))
         case .center, .ljust, .rjust, .zfill: return .string(try padded(text, method, &arguments))
         case .format: return .string(try formatted(braces: text, with: &arguments))
-        case .encode, .expandtabs, .maketrans, .translate, .formatMap, .isidentifier, .isprintable, .istitle:
+        case .casefold, .encode, .expandtabs, .maketrans, .translate, .formatMap, .isidentifier, .isprintable, .istitle:
             throw failure("the method '\(method.rawValue)' of a text is not supported")
         default: break
         }
         _ = try bind(&arguments, what)
+        try charge(walking: text)
         let scalars = text.unicodeScalars
         switch method {
-        case .lower, .casefold: return .string(text.lowercased())
+        case .lower: return .string(text.lowercased())
         case .upper: return .string(text.uppercased())
         case .capitalize: return .string(TemplateText.capitalize(text))
         case .title: return .string(TemplateText.titleByLetters(text))
@@ -76,6 +78,7 @@ extension TemplateInterpreter {
         let values = try bind(&arguments, "split()", "sep", "maxsplit")
         let limit = try integer(values[1], "split()", default: -1)
         guard let separator = try string(values[0], "split()") else {
+            try charge(walking: text)
             return .list(try strings(TemplateText.splitWords(text, limit: limit, fromRight: fromRight)))
         }
         guard !separator.isEmpty else { throw failure("split() with an empty separator") }
@@ -133,6 +136,7 @@ extension TemplateInterpreter {
             old.isEmpty
             ? text.unicodeScalars.count + 1 : TemplateText.occurrences(of: Array(old.utf8), in: Array(text.utf8)).count
         let count = limit < 0 ? found : min(found, limit)
+        try charge(count / 4)
         let (growth, overflow) = count.multipliedReportingOverflow(by: max(0, new.utf8.count - old.utf8.count))
         try charge(bytes: overflow ? .max : text.utf8.count + growth)
         return TemplateText.replace(text, old, with: new, limit: limit)
@@ -168,11 +172,10 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> String {
         let what = "\(method.rawValue)()"
         let values = try bind(&arguments, what, "width", "fillchar", required: 1)
-        let width = try integer(values[0], what, default: 0)
+        let width = try width(values[0], what, default: 0)
         var fill = " "
         if method == .zfill { fill = "0" } else if let given = try string(values[1], what) { fill = given }
         guard fill.unicodeScalars.count == 1 else { throw failure("\(what) fills with one character") }
-        try charge(bytes: max(0, min(width, limits.outputBytes + 1)))
         if method == .center { return TemplateText.center(text, width: width, fill: fill) }
         let filling = String(repeating: fill, count: max(0, width - text.unicodeScalars.count))
         if method == .ljust { return text + filling }
@@ -188,18 +191,21 @@ extension TemplateInterpreter {
     mutating func formatted(percent format: String, with value: TemplateValue) throws(TemplateError) -> String {
         try charge(bytes: format.utf8.count)
         var arguments = TemplateArguments([value])
-        var isMapping = false
+        // Python takes whatever can be indexed for a mapping here, and mappings may have more than is used.
+        var mayHaveMore = false
+        switch value {
+        case .dictionary, .list, .range, .undefined: mayHaveMore = true
+        default: break
+        }
         if case .tuple(let several) = value { arguments.positional = several.elements }
         if case .dictionary(let dictionary) = value {
-            isMapping = true
             for entry in dictionary.entries { if case .string(let name) = entry.key { arguments.named.append((name, entry.value)) } }
         }
         let pieces: [TemplateFormat.Piece]
         do { pieces = try TemplateFormat(percent: format).pieces } catch { throw failure(error.reason) }
         var used = 0
         let result = try fill(pieces, arguments, used: &used)
-        guard used == arguments.positional.count || isMapping else {
-            if case .list = value { return result }
+        guard used == arguments.positional.count || mayHaveMore else {
             throw failure("not all arguments were used by the format")
         }
         return result

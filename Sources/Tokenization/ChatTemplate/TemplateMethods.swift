@@ -65,7 +65,7 @@ extension TemplateInterpreter {
         let what = "\(method.rawValue)()"
         if method == .get {
             let values = try bind(&arguments, what, "key", "default", required: 1)
-            if let key = values[0], !key.isUndefined, let value = dictionary[try self.key(key)] { return value }
+            if let key = values[0], let value = dictionary[try self.key(key)] { return value }
             return values[1] ?? .none
         }
         _ = try bind(&arguments, what)

@@ -41,10 +41,8 @@ extension TemplateInterpreter {
         }
         switch test {
         case .divisibleby:
-            let divisor = try integer(try bind(&arguments, what, "num", required: 1)[0], what, default: 1)
-            let number = try integer(value, what, default: 0)
-            guard divisor != 0 else { throw failure("division by zero") }
-            return divisor == -1 || number % divisor == 0
+            let divisor = try bind(&arguments, what, "num", required: 1)[0] ?? .none
+            return try areEqual(try combine(value, .modulo, divisor), .integer(0))
         case .sameas:
             let other = try bind(&arguments, what, "other", required: 1)[0] ?? .none
             return try isSame(value, other)
@@ -66,8 +64,7 @@ extension TemplateInterpreter {
             return true
         case (.callable, .function), (.callable, .macro), (.callable, .method), (.callable, .loop), (.callable, .undefined): return true
         case (.odd, _), (.even, _):
-            if case .float(let number) = value { return number.remainder(dividingBy: 2).magnitude == (test == .odd ? 1 : 0) }
-            return (try integer(value, what, default: 0) & 1 == 1) == (test == .odd)
+            return try areEqual(try combine(value, .modulo, .integer(2)), .integer(test == .odd ? 1 : 0))
         case (.upper, _): return TemplateText.isUpper(try text(of: value))
         case (.lower, _): return TemplateText.isLower(try text(of: value))
         case (.filter, .string(let name)): return TemplateFilter(name: name) != nil

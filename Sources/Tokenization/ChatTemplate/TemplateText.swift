@@ -71,24 +71,26 @@ enum TemplateText {
         return parts
     }
 
-    /// The words of `text` between runs of whitespace; with a limit, the last (or first) part keeps its inner whitespace.
+    /// The words of `text` between runs of whitespace; with a limit, the rest is one part and keeps its whitespace.
     static func splitWords(_ text: String, limit: Int, fromRight: Bool = false) -> [String] {
-        var rest = Array(text.unicodeScalars)[...]
-        if fromRight { rest = rest.reversed()[...] }
-        var parts: [[Unicode.Scalar]] = []
-        while true {
-            rest = rest.drop(while: \.isPythonSpace)
-            guard !rest.isEmpty else { break }
-            if limit >= 0, parts.count == limit {
-                while let last = rest.last, last.isPythonSpace { rest.removeLast() }
-                parts.append(Array(rest))
-                break
+        let scalars = text.unicodeScalars
+        var words: [Range<String.Index>] = []
+        var start: String.Index?
+        for index in scalars.indices {
+            if scalars[index].isPythonSpace {
+                if let begin = start { words.append(begin..<index) }
+                start = nil
+            } else if start == nil {
+                start = index
             }
-            let word = rest.prefix { !$0.isPythonSpace }
-            parts.append(Array(word))
-            rest = rest.dropFirst(word.count)
         }
-        return fromRight ? parts.reversed().map { string($0.reversed()) } : parts.map { string($0) }
+        if let begin = start { words.append(begin..<scalars.endIndex) }
+        guard limit >= 0, limit < words.count else { return words.map { String(scalars[$0]) } }
+        if fromRight {
+            let kept = words[(words.count - limit)...].map { String(scalars[$0]) }
+            return [String(scalars[..<words[words.count - limit - 1].upperBound])] + kept
+        }
+        return words[..<limit].map { String(scalars[$0]) } + [String(scalars[words[limit].lowerBound...])]
     }
 
     static func splitLines(_ text: String, keepingEnds: Bool = false) -> [String] {

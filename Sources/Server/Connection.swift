@@ -1,0 +1,335 @@
+internal import HTTP
+internal import Platform
+internal import Reactor
+
+/// One client's connection: joins a stream of bytes with the protocol's state machine and turns its events into exchanges.
+///
+/// Lives on the reactor from accepting until the stream has closed, held by the floor.
+final class Connection: ByteStreamReceiver, TurnEndParticipant {
+    /// handshaking → open → lingering → closing; any → closing. In `lingering` our last byte is on its way and input is discarded.
+    private enum Phase { case handshaking, open, lingering, closing }
+
+    let stream: any ByteStream
+    let server: ServerFloor
+    /// Nil until the protocol is known under TLS.
+    private(set) var http: HTTPServerConnection?
+    private var phase: Phase
+    private var exchanges: [StreamID: Exchange] = [:]
+    private var isInTurnEnd = false
+
+    /// When the current phase, or the time without a request, began.
+    private var since: MonotonicInstant
+    /// When the head now being received began.
+    private var headSince: MonotonicInstant?
+    private var hasHadRequest = false
+    private var lastSent: UInt64 = 0
+    private var lastSentAt: MonotonicInstant
+    private var hasFinishedDrain = false
+    /// Bytes that may still be sent after an upgrade to HTTP/2 before the client's preface has come; nil otherwise. See `flush`.
+    private var roomBeforePreface: Int?
+    private var isHTTP2 = false
+    private var peerHasEnded = false
+
+    init(over transport: TCPStream, tls: TLSContext?, server: ServerFloor) {
+        self.server = server
+        self.since = transport.reactor.now
+        self.lastSentAt = since
+        if let tls {
+            phase = .handshaking
+            let secure = TLSStream(over: transport, context: tls)
+            stream = secure
+            secure.onEstablished = { [unowned self] in self.begin(self.stream.negotiatedProtocol == "h2" ? .http2 : .http1, scheme: "https") }
+        } else {
+            phase = .open
+            stream = transport
+        }
+        stream.drainMark = server.limits.socketQueue / 2
+        stream.receiver = self
+        if tls == nil { begin(.sniff, scheme: "http") }
+    }
+
+    private func begin(_ negotiated: HTTPServerConnection.Negotiated, scheme: String) {
+        phase = .open
+        since = stream.reactor.now
+        http = HTTPServerConnection(protocol: negotiated, scheme: scheme, limits: server.limits.http)
+        stream.resumeReading()
+        flushLater()
+    }
+
+    // MARK: Input
+
+    func stream(_ stream: any ByteStream, didReceive bytes: RawSpan) {
+        guard phase == .open, let http else { return }
+        server.counters.bytesReceived += UInt64(bytes.byteCount)
+        roomBeforePreface = nil
+        http.receive(bytes)
+        drainEvents()
+        flushLater()
+    }
+
+    func streamDidReachEnd(_ stream: any ByteStream) {
+        peerHasEnded = true
+        guard phase == .open else { return close() }
+        http?.peerClosed()
+        drainEvents()
+        flushLater()
+    }
+
+    func streamDidDrain(_ stream: any ByteStream) { flushLater() }
+
+    func streamDidClose(_ stream: any ByteStream, _ reason: StreamEnd) {
+        if phase == .handshaking { server.counters.handshakeFailures += 1 }
+        phase = .closing
+        if let http {
+            http.peerClosed()
+            drainEvents()
+            server.counters.malformedRequests += http.counters.refusals
+            if case .protocolError = http.failure { server.counters.protocolErrors += 1 }
+        }
+        for exchange in exchanges.values.sorted(by: { $0.id < $1.id }) { ended(exchange, .cancel) }
+        server.remove(self)
+    }
+
+    /// - Returns: whether there were any.
+    @discardableResult
+    private func drainEvents() -> Bool {
+        guard let http else { return false }
+        if http.date != server.date { http.date = server.date }
+        var any = false
+        while let event = http.nextEvent() {
+            any = true
+            perform(event)
+        }
+        return any
+    }
+
+    private func perform(_ event: HTTPEvent) {
+        switch event {
+        case .request(let id, let head, let isWhole):
+            begin(id, head, isWhole: isWhole)
+        case .body(let id, let bytes):
+            if let exchange = exchanges[id] { take(bytes, for: exchange) }
+            http?.consumed(id, bytes.count)
+        case .bodyEnd(let id, _):
+            if let exchange = exchanges[id] { deliver(exchange) }
+        case .reset(let id, let code):
+            exchanges[id]?.wasReset(code)
+        case .drained(let id):
+            exchanges[id]?.onDrained?()
+        case .streamClosed(let id):
+            if let exchange = exchanges[id] { ended(exchange, nil) }
+        case .goingAway, .response:
+            break
+        }
+    }
+
+    private func begin(_ id: StreamID, _ head: HTTPHead, isWhole: Bool) {
+        hasHadRequest = true
+        headSince = nil
+        server.counters.requests += 1
+        server.counters.exchangesOpen += 1
+        let exchange = Exchange(id: server.nextExchange(), stream: id, head: head, on: self)
+        exchanges[id] = exchange
+        if isWhole { return deliver(exchange) }
+        let limit = server.handler.bodyLimit(for: head)
+        if let announced = head.contentLength, announced > limit { refuseSize(exchange, limit) }
+    }
+
+    private func take(_ bytes: [UInt8], for exchange: Exchange) {
+        guard !exchange.isBodyOver, !exchange.isEnded else { return }
+        let limit = server.handler.bodyLimit(for: exchange.head)
+        guard exchange.body.count + bytes.count <= limit else { return refuseSize(exchange, limit) }
+        guard server.reserveBody(bytes.count) else {
+            server.counters.bodiesWithoutRoom += 1
+            return refuse(exchange, 503, "too many request bytes are waiting; try again")
+        }
+        exchange.lastProgress = stream.reactor.now
+        exchange.appendBody(bytes)
+    }
+
+    private func refuseSize(_ exchange: Exchange, _ limit: Int) {
+        server.counters.oversizedBodies += 1
+        refuse(exchange, 413, "the request body exceeds \(limit) bytes")
+    }
+
+    private func refuse(_ exchange: Exchange, _ status: Int, _ reason: String) {
+        exchange.refuseBody()
+        _ = exchange.takeBody()
+        server.handler.refuse(exchange, status: status, reason: reason)
+    }
+
+    private func deliver(_ exchange: Exchange) {
+        if exchange.deliver() { server.handler.handle(exchange) }
+    }
+
+    private func ended(_ exchange: Exchange, _ code: HTTP2ErrorCode?) {
+        exchanges[exchange.stream] = nil
+        if exchanges.isEmpty { since = stream.reactor.now }
+        server.counters.exchangesOpen -= 1
+        if let code { exchange.wasReset(code) }
+        exchange.close()
+    }
+
+    // MARK: Output
+
+    func flushLater() {
+        guard !isInTurnEnd, phase == .open else { return }
+        isInTurnEnd = true
+        stream.reactor.atTurnEnd(self)
+    }
+
+    func turnEnds() {
+        flush()
+        isInTurnEnd = false
+        follow()
+    }
+
+    /// Moves output to the socket while its queue has room, and performs what that sets free.
+    private func flush() {
+        guard phase == .open, let http else { return }
+        var buffer = server.borrowBuffer()
+        defer { server.giveBack(&buffer) }
+        while phase == .open {
+            noteUpgrade(http)
+            // A client that upgrades keeps what follows the 101 in a small buffer until it has changed over (curl: 32 KiB), so not more than
+            // the head of the response, and at most one frame of it, goes out before its preface comes in.
+            let room = roomBeforePreface ?? (server.limits.socketQueue - stream.queuedBytes)
+            let count = http.output(into: &buffer, maximum: room)
+            if let early = roomBeforePreface { roomBeforePreface = early - count }
+            if count > 0 {
+                server.counters.bytesSent += UInt64(count)
+                unsafe stream.write(buffer.span.bytes)
+                buffer.removeAll(keepingCapacity: true)
+            }
+            if !drainEvents(), count == 0 { return }
+        }
+    }
+
+    private static let beforePreface = 4 << 10
+
+    private func noteUpgrade(_ http: HTTPServerConnection) {
+        guard !isHTTP2, http.version == .http2 else { return }
+        isHTTP2 = true
+        if http.counters.upgrades > 0 { roomBeforePreface = Connection.beforePreface }
+    }
+
+    /// Does what the protocol's state asks for.
+    private func follow() {
+        guard phase == .open, let http else { return }
+        if http.isFinished { return linger() }
+        if http.wantsRead { stream.resumeReading() } else { stream.pauseReading() }
+        if !http.isReceivingHead {
+            headSince = nil
+        } else if headSince == nil {
+            headSince = stream.reactor.now
+        }
+    }
+
+    // MARK: End
+
+    /// Says the last word and waits for the client to close; whatever it still sends is discarded, lest a reset overtake our answer.
+    private func linger() {
+        phase = .lingering
+        since = stream.reactor.now
+        if peerHasEnded { return stream.closeWhenWritten() }
+        stream.finishWriting()
+        stream.resumeReading()
+    }
+
+    /// Ends the connection now; what is queued is dropped.
+    func close() {
+        if phase == .handshaking { server.counters.handshakeFailures += 1 }
+        phase = .closing
+        stream.close()
+    }
+
+    func beginDrain() {
+        switch phase {
+        case .open:
+            http?.beginDrain()
+            drainEvents()
+            flushLater()
+        // Nothing was asked yet, and the listener is gone for the retry as well.
+        case .handshaking: close()
+        case .lingering, .closing: break
+        }
+    }
+
+    /// Since when no request has been open; nil while one is.
+    var idleSince: MonotonicInstant? { exchanges.isEmpty && phase != .closing ? since : nil }
+
+    // MARK: Time
+
+    func checkDeadlines(now: MonotonicInstant) {
+        let limits = server.limits
+        switch phase {
+        case .handshaking:
+            if now.since(since) >= limits.handshakeTimeout { close() }
+        case .lingering:
+            if isStuck(now) {
+                close()
+            } else if stream.queuedBytes == 0, now.since(since) >= limits.lingerTimeout {
+                stream.closeWhenWritten()
+            }
+        case .open:
+            checkOpen(now, limits)
+        case .closing: break
+        }
+    }
+
+    private func checkOpen(_ now: MonotonicInstant, _ limits: ServerLimits) {
+        if isStuck(now) {
+            for exchange in exchanges.values { exchange.breakOff(.enhanceYourCalm, .slowReader) }
+            return close()
+        }
+        if let began = server.drainingSince, !hasFinishedDrain, now.since(began) >= limits.announceTimeout {
+            hasFinishedDrain = true
+            http?.finishDrain()
+            flushLater()
+        }
+        if let headSince, now.since(headSince) >= limits.headTimeout { return expire(slow: true) }
+        if exchanges.isEmpty {
+            let limit = hasHadRequest ? limits.idleTimeout : min(limits.idleTimeout, limits.headTimeout)
+            if headSince == nil, now.since(since) >= limit { expire(slow: false) }
+            return
+        }
+        for exchange in exchanges.values { check(exchange, now, limits) }
+    }
+
+    private func check(_ exchange: Exchange, _ now: MonotonicInstant, _ limits: ServerLimits) {
+        guard !exchange.isBodyOver else {
+            if exchange.isStalled(now: now), now.since(exchange.lastProgress) >= limits.stallTimeout {
+                exchange.breakOff(.enhanceYourCalm, .slowReader)
+            }
+            return
+        }
+        let isSilent = now.since(exchange.lastProgress) >= limits.bodyTimeout
+        guard isSilent || now.since(exchange.receivedAt) >= limits.requestTimeout else { return }
+        if http?.version == .http2 {
+            server.counters.slowSenders += 1
+            exchange.refuseBody()
+            exchange.breakOff(.cancel, .aborted)
+        } else {
+            expire(slow: true)
+        }
+    }
+
+    private func expire(slow: Bool) {
+        if slow { server.counters.slowSenders += 1 } else { server.counters.idleCloses += 1 }
+        headSince = nil
+        since = stream.reactor.now
+        http?.expire()
+        drainEvents()
+        flushLater()
+    }
+
+    /// Whether bytes wait for the socket and it has taken none for the stall timeout; to be asked at every tick.
+    private func isStuck(_ now: MonotonicInstant) -> Bool {
+        guard stream.queuedBytes > 0, stream.bytesSent == lastSent else {
+            lastSent = stream.bytesSent
+            lastSentAt = now
+            return false
+        }
+        return now.since(lastSentAt) >= server.limits.stallTimeout
+    }
+}

@@ -1,0 +1,84 @@
+internal import Glibc
+internal import HTTP
+internal import Platform
+internal import Reactor
+
+/// What the connections of one server share: bounds, counts, the handler, the time. On the server's reactor only.
+final class ServerFloor {
+    let limits: ServerLimits
+    let handler: any RequestHandler
+    var counters = ServerCounters()
+    private(set) var connections: [ObjectIdentifier: Connection] = [:]
+    private(set) var drainingSince: MonotonicInstant?
+    private(set) var date = ""
+    private var lastExchange: UInt64 = 0
+    private var buffer: [UInt8] = []
+    /// Called when a connection has gone.
+    var onRoom: (() -> Void)?
+
+    init(limits: ServerLimits, handler: any RequestHandler) {
+        self.limits = limits
+        self.handler = handler
+        renewDate()
+    }
+
+    func add(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = connection
+        counters.connectionsAccepted += 1
+        counters.connectionsOpen += 1
+    }
+
+    func remove(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = nil
+        counters.connectionsOpen -= 1
+        onRoom?()
+    }
+
+    /// Where connections gather output before it goes to their sockets: one buffer for all, because each flushes alone.
+    func borrowBuffer() -> [UInt8] {
+        var lent: [UInt8] = []
+        swap(&lent, &buffer)
+        return lent
+    }
+
+    func giveBack(_ lent: inout [UInt8]) {
+        lent.removeAll(keepingCapacity: lent.capacity <= 2 * limits.socketQueue)
+        swap(&lent, &buffer)
+    }
+
+    func nextExchange() -> UInt64 {
+        lastExchange += 1
+        return lastExchange
+    }
+
+    /// False when the bytes do not fit; nothing is reserved then.
+    func reserveBody(_ count: Int) -> Bool {
+        guard counters.bufferedRequestBytes + count <= limits.maximumBufferedRequestBytes else { return false }
+        counters.bufferedRequestBytes += count
+        return true
+    }
+
+    func releaseBody(_ count: Int) { counters.bufferedRequestBytes -= count }
+
+    /// Closes the connection that has been without a request longest, if that is long enough. O(connections), only at the bound.
+    func evictIdle(now: MonotonicInstant) -> Bool {
+        let idle = connections.values.lazy.compactMap { connection in connection.idleSince.map { (connection, $0) } }
+        guard let (oldest, since) = idle.min(by: { $0.1 < $1.1 }), now.since(since) >= limits.evictableAfter else { return false }
+        counters.connectionsEvicted += 1
+        oldest.close()
+        return true
+    }
+
+    func tick(now: MonotonicInstant) {
+        renewDate()
+        for connection in connections.values { connection.checkDeadlines(now: now) }
+    }
+
+    func beginDrain(now: MonotonicInstant) {
+        guard drainingSince == nil else { return }
+        drainingSince = now
+        for connection in connections.values { connection.beginDrain() }
+    }
+
+    private func renewDate() { date = HTTPDate.string(seconds: time(nil)) }
+}

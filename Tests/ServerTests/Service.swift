@@ -1,0 +1,163 @@
+import HTTP
+import Platform
+import Reactor
+import Server
+import TestSupport
+import Testing
+
+/// What the handler under test reports.
+enum HandlerEvent: Sendable, Equatable {
+    case handled(String)
+    case closed(String, ExchangeEnd)
+}
+
+/// Routes that show every way to answer.
+final class TestHandler: RequestHandler {
+    private let report: AsyncStream<HandlerEvent>.Continuation
+    private var held: [Exchange] = []
+
+    init(_ report: AsyncStream<HandlerEvent>.Continuation) { self.report = report }
+
+    func bodyLimit(for head: HTTPHead) -> Int { head.path == "/small" ? 100 : 64 << 20 }
+
+    func handle(_ exchange: Exchange) {
+        let report = report
+        let path = exchange.head.path
+        report.yield(.handled(path))
+        exchange.onClosed = { report.yield(.closed(path, $0)) }
+        switch path {
+        case "/hello": exchange.respond(status: 200, headers: ["content-type": "text/plain"], body: Array("hello\n".utf8))
+        case "/echo": exchange.respond(status: 200, body: exchange.takeBody())
+        case "/size", "/small": exchange.respond(status: 200, body: Array("\(exchange.body.count)".utf8))
+        case "/peer": exchange.respond(status: 200, body: Array("\(exchange.head.scheme) \(exchange.isEncrypted) \(exchange.peer.map(\.description) ?? "-")".utf8))
+        case "/stream", "/trailers": stream(exchange, bytes: Int(exchange.head.query ?? "") ?? 0, trailers: path == "/trailers")
+        case "/flood": flood(exchange)
+        case "/abort":
+            exchange.beginStream(status: 200)
+            exchange.write(Array("part".utf8))
+            exchange.abort()
+            exchange.write(Array("nothing".utf8))
+            exchange.finish()
+        case "/hold": held.append(exchange)
+        case "/release":
+            for waiting in held { waiting.respond(status: 200, body: Array("released\n".utf8)) }
+            held = []
+            exchange.respond(status: 200)
+        case "/silent-stream":
+            exchange.beginStream(status: 200, headers: ServerSentEvents.headers)
+            exchange.write(Array("data: first\n\n".utf8))
+            held.append(exchange)
+        default: exchange.respond(status: 404, body: Array("no such thing\n".utf8))
+        }
+    }
+
+    /// As fast as the client takes it and no faster.
+    private func stream(_ exchange: Exchange, bytes: Int, trailers: Bool) {
+        exchange.beginStream(status: 200)
+        var left = bytes
+        let pump = { [unowned exchange] in
+            while left > 0, !exchange.isFull, !exchange.isEnded {
+                let count = min(left, 16 << 10)
+                left -= count
+                exchange.write([UInt8](repeating: UInt8(ascii: "x"), count: count))
+            }
+            if left == 0 { exchange.finish(trailers: trailers ? ["x-count": "\(bytes)"] : [:]) }
+        }
+        exchange.onDrained = pump
+        pump()
+    }
+
+    /// Without looking at what the client takes.
+    private func flood(_ exchange: Exchange) {
+        exchange.beginStream(status: 200)
+        for _ in 0..<100 { exchange.write([UInt8](repeating: 0, count: 64 << 10)) }
+        exchange.finish()
+    }
+}
+
+/// A server with the test handler on a reactor of its own.
+struct Service {
+    let reactor: Reactor
+    let server: HTTPServer
+    let endpoint: Endpoint
+    let events: AsyncStream<HandlerEvent>
+
+    var port: UInt16 { if case .tcp(_, let port) = endpoint { port } else { 0 } }
+    var url: String { "http://\(endpoint)" }
+
+    init(limits: ServerLimits = .manual, tls: TLSContext? = nil, on text: String = "127.0.0.1:0") async throws {
+        let report: AsyncStream<HandlerEvent>.Continuation
+        (events, report) = AsyncStream.makeStream()
+        reactor = try Reactor(name: "server")
+        server = HTTPServer(on: reactor, limits: limits, handler: TestHandler(report))
+        endpoint = try await server.listen(on: Endpoint(text), tls: tls)
+    }
+
+    func client(receiveBuffer: Int32? = nil) async throws -> LoopbackClient {
+        try await LoopbackClient(port: port, receiveBuffer: receiveBuffer)
+    }
+
+    /// Ends everything and returns the final counts, in which nothing may be left open.
+    @discardableResult
+    func end(within limit: Duration = .seconds(20)) async -> ServerCounters {
+        await server.drain(within: limit)
+        let counters = await server.counters
+        await reactor.shutdown()
+        #expect(counters.connectionsOpen == 0)
+        #expect(counters.exchangesOpen == 0)
+        #expect(counters.bufferedRequestBytes == 0)
+        return counters
+    }
+
+    func next() async -> HandlerEvent? { await events.first { _ in true } }
+
+    func closed(_ path: String) async -> ExchangeEnd? {
+        for await event in events {
+            if case .closed(path, let end) = event { return end }
+        }
+        return nil
+    }
+
+    /// Lets the server believe that ever more time has passed, until the counters satisfy `condition`.
+    func passTime(step: Duration, until condition: (ServerCounters) -> Bool) async {
+        var ahead = Duration.zero
+        while !condition(await server.counters) {
+            ahead += step
+            await server.checkDeadlines(ahead: ahead)
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    /// Waits until the counters satisfy `condition`; a millisecond between looks.
+    func counters(where condition: (ServerCounters) -> Bool) async -> ServerCounters {
+        while true {
+            let counters = await server.counters
+            if condition(counters) { return counters }
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+    }
+}
+
+extension ServerLimits {
+    /// Deadlines are looked at only when a test says so.
+    static var manual: ServerLimits {
+        var limits = ServerLimits()
+        limits.tick = .seconds(3600)
+        limits.evictableAfter = .zero
+        return limits
+    }
+}
+
+/// A whole HTTP/1.1 response of known length.
+extension LoopbackClient {
+    func response() throws -> (head: String, body: [UInt8]) {
+        let head = try receive(until: "\r\n\r\n")
+        let length = head.split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
+        return (head, try receive(exactly: length))
+    }
+
+    func get(_ path: String) throws -> String {
+        try send("GET \(path) HTTP/1.1\r\nhost: test\r\n\r\n")
+        return String(decoding: try response().body, as: UTF8.self)
+    }
+}
