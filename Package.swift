@@ -85,7 +85,7 @@ let package = Package(
         // Level 6
         .target(
             name: "Gateway",
-            dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Telemetry"]
+            dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Telemetry", logging]
         ),
         .target(name: "Admin", dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Telemetry"]),
         // Level 7
@@ -112,7 +112,7 @@ let package = Package(
         test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"]),
         test("Scheduling", ["Platform", "Inference", "Wire", "KVCache", "Scheduling"]),
         test("Engine", ["Platform", "Inference", "Wire", "Kernels", "KVCache", "Weights", "Model", "Scheduling", "Engine", "Transfer"]),
-        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway"]),
+        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway", logging]),
         test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
         test("Client", ["Ferry"]),
     ]
