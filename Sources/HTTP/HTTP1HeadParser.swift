@@ -54,11 +54,16 @@ struct HTTP1HeadParser {
         guard parts.count == 3, !parts[0].isEmpty, !parts[1].isEmpty else {
             throw HTTP1Refusal(400, "the request line is not 'method target version'")
         }
-        guard parts[0].count <= 32, parts[0].allSatisfy(FieldSyntax.isToken) else { throw HTTP1Refusal(400, "the method is malformed") }
+        guard parts[0].count <= 32, parts[0].allSatisfy(FieldSyntax.isToken) else {
+            throw HTTP1Refusal(400, "the method is malformed")
+        }
         let version = parts[2]
-        guard version.count == 8, version.starts(with: "HTTP/".utf8) else { throw HTTP1Refusal(400, "the HTTP version is malformed") }
+        guard version.count == 8, version.starts(with: "HTTP/".utf8) else {
+            throw HTTP1Refusal(400, "the HTTP version is malformed")
+        }
         let digits = Array(version.dropFirst(5))
-        guard digits[1] == UInt8(ascii: "."), FieldSyntax.decimal(digits[0...0]) != nil, FieldSyntax.decimal(digits[2...2]) != nil else {
+        guard digits[1] == UInt8(ascii: "."), FieldSyntax.decimal(digits[0...0]) != nil, FieldSyntax.decimal(digits[2...2]) != nil
+        else {
             throw HTTP1Refusal(400, "the HTTP version is malformed")
         }
         guard digits[0] == UInt8(ascii: "1"), digits[2] == UInt8(ascii: "0") || digits[2] == UInt8(ascii: "1") else {
@@ -96,7 +101,8 @@ struct HTTP1HeadParser {
             throw HTTP1Refusal(400, "the request target is malformed")
         }
         return HTTPHead(
-            method: method, scheme: scheme, authority: authority, path: parsed.path, query: parsed.query, headers: headers, version: version)
+            method: method, scheme: scheme, authority: authority, path: parsed.path, query: parsed.query, headers: headers,
+            version: version)
     }
 
     // MARK: Fields
@@ -111,7 +117,8 @@ struct HTTP1HeadParser {
             let name = line[..<colon]
             guard name.allSatisfy(FieldSyntax.isToken) else { throw HTTP1Refusal(400, "a header field's name is malformed") }
             let value = FieldSyntax.trimmed(line[(colon + 1)...])
-            headers.append(String(decoding: name.lazy.map(FieldSyntax.lower), as: UTF8.self), String(decoding: value, as: UTF8.self))
+            headers.append(
+                String(decoding: name.lazy.map(FieldSyntax.lower), as: UTF8.self), String(decoding: value, as: UTF8.self))
         }
         return headers
     }

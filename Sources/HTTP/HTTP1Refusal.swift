@@ -13,7 +13,8 @@ struct HTTP1Refusal: Error, Equatable {
         let body = ErrorBody.json(status: status, reason: reason)
         out.append("HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n")
         if !date.isEmpty { out.append("date: \(date)\r\n") }
-        out.append("server: ferry\r\ncontent-type: application/json\r\ncontent-length: \(body.utf8.count)\r\nconnection: close\r\n\r\n")
+        out.append(
+            "server: ferry\r\ncontent-type: application/json\r\ncontent-length: \(body.utf8.count)\r\nconnection: close\r\n\r\n")
         out.append(body)
     }
 }

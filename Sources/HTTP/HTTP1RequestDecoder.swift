@@ -127,7 +127,8 @@ struct HTTP1RequestDecoder {
 
     private mutating func trailers(_ length: Int) throws(HTTP1Refusal) -> HTTPHeaders {
         let section = buffer[cursor..<(cursor + length)]
-        let fields = try HTTP1HeadParser.fields(scanner.lines.map { section[(cursor + $0.lowerBound)..<(cursor + $0.upperBound)] })
+        let fields = try HTTP1HeadParser.fields(
+            scanner.lines.map { section[(cursor + $0.lowerBound)..<(cursor + $0.upperBound)] })
         for name in ["transfer-encoding", "content-length", "host"] where fields.contains(name) {
             throw HTTP1Refusal(400, "a trailer section holds \(name)")
         }

@@ -31,7 +31,8 @@ enum HTTP1ResponseWriter {
     }
 
     static func writeHead(
-        _ response: ResponseHead, framing: HTTP1ResponseFraming, keepAlive: Bool, version: HTTPVersion, date: String, to out: inout ByteQueue
+        _ response: ResponseHead, framing: HTTP1ResponseFraming, keepAlive: Bool, version: HTTPVersion, date: String,
+        to out: inout ByteQueue
     ) {
         // RFC 9112, 2.3: the version is our own, whatever the client's.
         out.append("HTTP/1.1 \(response.status) \(HTTPStatus.reason(response.status))\r\n")

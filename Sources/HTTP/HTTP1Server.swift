@@ -171,7 +171,8 @@ struct HTTP1Server {
         guard let current = exchange, current.id == stream, ending == .open else { return }
         precondition(current.framing == nil, "stream \(stream) was answered twice")
         precondition(response.status >= 200, "status \(response.status) is not a final response")
-        let framing = HTTP1ResponseWriter.framing(response, isHead: current.isHead, endStream: endStream, version: current.version)
+        let framing = HTTP1ResponseWriter.framing(
+            response, isHead: current.isHead, endStream: endStream, version: current.version)
         if framing == .untilClose || draining || !current.requestEnded && endStream { exchange?.keepAlive = false }
         exchange?.owesContinue = false
         exchange?.framing = framing
@@ -181,12 +182,16 @@ struct HTTP1Server {
     }
 
     mutating func write(_ stream: StreamID, _ bytes: RawSpan) -> Int {
-        guard let current = exchange, current.id == stream, ending == .open, !current.finished, bytes.byteCount > 0 else { return out.count }
+        guard let current = exchange, current.id == stream, ending == .open, !current.finished, bytes.byteCount > 0 else {
+            return out.count
+        }
         switch current.framing {
         case nil: preconditionFailure("a body before the head on stream \(stream)")
         case .some(.none): break
         case .length(let remaining):
-            precondition(bytes.byteCount <= remaining, "stream \(stream): \(bytes.byteCount) bytes where content-length leaves \(remaining)")
+            precondition(
+                bytes.byteCount <= remaining,
+                "stream \(stream): \(bytes.byteCount) bytes where content-length leaves \(remaining)")
             exchange?.framing = .length(remaining: remaining - bytes.byteCount)
             out.append(bytes)
         case .chunked: HTTP1ResponseWriter.writeChunk(bytes, to: &out)

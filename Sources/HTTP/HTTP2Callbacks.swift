@@ -50,13 +50,15 @@ private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
     return 0
 }
 
-@c private func onBeginFrame(_: OpaquePointer?, header: UnsafePointer<nghttp2_frame_hd>?, user: UnsafeMutableRawPointer?) -> Int32 {
+@c private func onBeginFrame(_: OpaquePointer?, header: UnsafePointer<nghttp2_frame_hd>?, user: UnsafeMutableRawPointer?) -> Int32
+{
     guard let header = unsafe header else { return 0 }
     unsafe owner(user).frameBegan(header.pointee)
     return 0
 }
 
-@c private func onFrameReceived(_: OpaquePointer?, frame: UnsafePointer<nghttp2_frame>?, user: UnsafeMutableRawPointer?) -> Int32 {
+@c private func onFrameReceived(_: OpaquePointer?, frame: UnsafePointer<nghttp2_frame>?, user: UnsafeMutableRawPointer?) -> Int32
+{
     guard let frame = unsafe frame else { return 0 }
     unsafe owner(user).frameReceived(frame)
     return 0

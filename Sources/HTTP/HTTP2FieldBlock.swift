@@ -27,7 +27,9 @@ struct HTTP2FieldBlock {
             for (name, value) in lengths {
                 let valueStart = unsafe cursor.map { unsafe $0 + name }
                 unsafe fields.append(
-                    nghttp2_nv(name: cursor, value: valueStart, namelen: name, valuelen: value, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)))
+                    nghttp2_nv(
+                        name: cursor, value: valueStart, namelen: name, valuelen: value,
+                        flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)))
                 unsafe cursor = valueStart.map { unsafe $0 + value }
             }
             return unsafe fields.withUnsafeBufferPointer { unsafe body($0) }

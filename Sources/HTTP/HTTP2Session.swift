@@ -46,7 +46,8 @@ final class HTTP2Session {
         unsafe nghttp2_option_set_stream_reset_rate_limit(option, UInt64(limits.resetBurst), UInt64(limits.resetsPerSecond))
         var session: OpaquePointer?
         // The user pointer is set below, when `self` is whole; no callback runs before the first bytes.
-        let status = unsafe side == .server
+        let status =
+            unsafe side == .server
             ? nghttp2_session_server_new2(&session, callbacks, nil, option)
             : nghttp2_session_client_new2(&session, callbacks, nil, option)
         guard status == 0, let session = unsafe session else { fatalError("out of memory") }

@@ -81,7 +81,8 @@ struct HTTP2HeaderSection {
         let place = authority.isEmpty ? hosts.first ?? "" : authority
         guard FieldSyntax.isAuthority(place.utf8) else { throw HTTP1Refusal(400, "the authority is malformed") }
         return HTTPHead(
-            method: method, scheme: scheme, authority: place, path: target.path, query: target.query, headers: headers, version: .http2)
+            method: method, scheme: scheme, authority: place, path: target.path, query: target.query, headers: headers,
+            version: .http2)
     }
 
     func response() -> ResponseHead { ResponseHead(status: Int(status) ?? 0, headers: headers) }

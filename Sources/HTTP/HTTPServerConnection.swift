@@ -187,7 +187,11 @@ package final class HTTPServerConnection {
 
     /// Begins the response. With `endStream` it is complete; otherwise `write` and `finish` follow.
     package func respond(_ stream: StreamID, _ head: ResponseHead, endStream: Bool) {
-        if let http2 { http2.respond(stream, head, endStream: endStream) } else { http1?.respond(stream, head, endStream: endStream) }
+        if let http2 {
+            http2.respond(stream, head, endStream: endStream)
+        } else {
+            http1?.respond(stream, head, endStream: endStream)
+        }
     }
 
     /// Appends to the response's body and returns how many bytes of the stream now wait. Above `HTTPLimits.highWater` the producer

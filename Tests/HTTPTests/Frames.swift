@@ -58,7 +58,11 @@ enum Frames {
         while bytes.count - start >= 9 {
             let count = Int(bytes[start]) << 16 | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2])
             guard bytes.count - start - 9 >= count else { break }
-            frames.append((bytes[start + 3], bytes[start + 4], number(bytes[(start + 5)..<(start + 9)]), Array(bytes[(start + 9)..<(start + 9 + count)])))
+            frames.append(
+                (
+                    bytes[start + 3], bytes[start + 4], number(bytes[(start + 5)..<(start + 9)]),
+                    Array(bytes[(start + 9)..<(start + 9 + count)])
+                ))
             start += 9 + count
         }
         return frames
@@ -70,5 +74,7 @@ enum Frames {
     static func goAways(_ bytes: [UInt8]) -> [UInt32] { parse(bytes).filter { $0.type == 7 }.map { number($0.payload[4...]) } }
 
     /// (stream, code) of the RST_STREAM frames in `bytes`.
-    static func resets(_ bytes: [UInt8]) -> [[UInt32]] { parse(bytes).filter { $0.type == 3 }.map { [$0.stream, number($0.payload[...])] } }
+    static func resets(_ bytes: [UInt8]) -> [[UInt32]] {
+        parse(bytes).filter { $0.type == 3 }.map { [$0.stream, number($0.payload[...])] }
+    }
 }

@@ -74,7 +74,9 @@ struct FuzzTests {
         for _ in 0..<60 {
             let mutant = FuzzTests.mutate(input.bytes, &random)
             let whole = HTTPFuzz.connection(mutant), cut = HTTPFuzz.connection(mutant, piece: 1)
-            #expect(whole.events == cut.events && whole.failure == cut.failure, "\(String(decoding: mutant, as: UTF8.self).debugDescription)")
+            #expect(
+                whole.events == cut.events && whole.failure == cut.failure,
+                "\(String(decoding: mutant, as: UTF8.self).debugDescription)")
         }
     }
 

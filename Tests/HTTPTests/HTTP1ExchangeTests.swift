@@ -6,19 +6,24 @@ import Testing
 struct HTTP1ExchangeTests {
     private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    private func connection(_ limits: HTTPLimits = HTTPLimits()) -> HTTPServerConnection { HTTPServerConnection(protocol: .sniff, limits: limits) }
+    private func connection(_ limits: HTTPLimits = HTTPLimits()) -> HTTPServerConnection {
+        HTTPServerConnection(protocol: .sniff, limits: limits)
+    }
 
     @Test("a response without a known length is chunked and the connection stays")
     func chunkedResponse() {
         let connection = connection()
         connection.date = "Thu, 01 Jan 1970 00:00:00 GMT"
         #expect(connection.feed(get).count == 1)
-        connection.respond(1, ResponseHead(status: 200, headers: ["content-type": "text/plain", "connection": "x", "x": "a\r\nb"]), endStream: false)
+        connection.respond(
+            1, ResponseHead(status: 200, headers: ["content-type": "text/plain", "connection": "x", "x": "a\r\nb"]),
+            endStream: false)
         connection.write(1, Array("hello".utf8))
         connection.write(1, [])
         connection.finish(1, trailers: ["x-t": "1"])
         #expect(
-            connection.sent() == "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx: a  b\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nserver: ferry\r\n"
+            connection.sent()
+                == "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx: a  b\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nserver: ferry\r\n"
                 + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-t: 1\r\n\r\n")
         #expect(connection.events() == [.streamClosed(1)])
         #expect(connection.wantsRead && !connection.isFinished && connection.openStreams == 0)

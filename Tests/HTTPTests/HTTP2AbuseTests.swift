@@ -29,22 +29,25 @@ struct HTTP2AbuseTests {
         var requests: [StreamID] { events.compactMap { if case .request(let id, _, _) = $0 { id } else { nil } } }
     }
 
-    @Test("malformed requests reset their stream and leave the others alone", arguments: [
-        [(":method", "GET"), (":scheme", "http")], [(":scheme", "http"), (":path", "/")], [(":method", "GET"), (":path", "/")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "")], [(":method", "GET"), (":scheme", "http"), (":path", "x")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/a b")],
-        [(":method", "GET"), (":method", "GET"), (":scheme", "http"), (":path", "/")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":status", "200")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("X-Upper", "1")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("connection", "close")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("transfer-encoding", "chunked")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("te", "gzip")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("x", "a\r\nb")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("x", "a\u{0}b")],
-        [(":method", "GET"), (":scheme", "http"), ("x", "1"), (":path", "/")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("content-length", "1"), ("content-length", "2")],
-        [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("content-length", "5")],
-    ] as [[(String, String)]])
+    @Test(
+        "malformed requests reset their stream and leave the others alone",
+        arguments: [
+            [(":method", "GET"), (":scheme", "http")], [(":scheme", "http"), (":path", "/")],
+            [(":method", "GET"), (":path", "/")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "")], [(":method", "GET"), (":scheme", "http"), (":path", "x")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/a b")],
+            [(":method", "GET"), (":method", "GET"), (":scheme", "http"), (":path", "/")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":status", "200")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("X-Upper", "1")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("connection", "close")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("transfer-encoding", "chunked")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("te", "gzip")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("x", "a\r\nb")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("x", "a\u{0}b")],
+            [(":method", "GET"), (":scheme", "http"), ("x", "1"), (":path", "/")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("content-length", "1"), ("content-length", "2")],
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), ("content-length", "5")],
+        ] as [[(String, String)]])
     func malformed(fields: [(String, String)]) {
         let victim = Victim()
         victim.send(Frames.headers(1, fields) + Frames.headers(3, Frames.request()))
@@ -54,13 +57,25 @@ struct HTTP2AbuseTests {
         #expect(victim.connection.counters.streamErrors == 1)
     }
 
-    @Test("well-formed requests that are not served get their status", arguments: [
-        ([(":method", "CONNECT"), (":authority", "a:443")], "501"),
-        ([(":method", "GET"), (":scheme", "http"), (":path", "/#x"), (":authority", "a")], "400"),
-        ([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("host", "b")], "400"),
-        ([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("x", String(repeating: "y", count: 3000))], "431"),
-        ([(":method", "GET"), (":scheme", "http"), (":path", "/" + String(repeating: "y", count: 1100)), (":authority", "a")], "414"),
-    ] as [([(String, String)], String)])
+    @Test(
+        "well-formed requests that are not served get their status",
+        arguments: [
+            ([(":method", "CONNECT"), (":authority", "a:443")], "501"),
+            ([(":method", "GET"), (":scheme", "http"), (":path", "/#x"), (":authority", "a")], "400"),
+            ([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("host", "b")], "400"),
+            (
+                [
+                    (":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"),
+                    ("x", String(repeating: "y", count: 3000)),
+                ], "431"
+            ),
+            (
+                [
+                    (":method", "GET"), (":scheme", "http"), (":path", "/" + String(repeating: "y", count: 1100)),
+                    (":authority", "a"),
+                ], "414"
+            ),
+        ] as [([(String, String)], String)])
     func refused(fields: [(String, String)], status: String) {
         var limits = HTTPLimits()
         limits.maximumHeaderBytes = 2000
@@ -84,16 +99,23 @@ struct HTTP2AbuseTests {
         #expect(server.counters.refusals == 1)
     }
 
-    @Test("frames that break the connection's rules end it with the right code", arguments: [
-        ("DATA on stream 0", Frames.data(0, [1]), 1), ("HEADERS on an even stream", Frames.headers(2, Frames.request()), 1),
-        ("SETTINGS with an odd length", Frames.frame(4, [1, 2, 3]), 6), ("SETTINGS on a stream", Frames.frame(4, stream: 1), 1),
-        ("PING of seven bytes", Frames.frame(6, [1, 2, 3, 4, 5, 6, 7]), 6), ("WINDOW_UPDATE of 0 on the connection", Frames.windowUpdate(0, 0), 1),
-        ("PUSH_PROMISE from a client", Frames.frame(5, flags: 4, stream: 1, [0, 0, 0, 2]), 1), ("a frame of 17 MiB", [0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 1], 6),
-        ("an initial window of 2^31", Frames.settings([(4, 1 << 31)]), 3), ("DATA on an idle stream", Frames.data(1, [1]), 1),
-        ("RST_STREAM on an idle stream", Frames.reset(1), 1), ("a window above 2^31-1", Frames.windowUpdate(0, 0x7FFF_FFFF), 3),
-        ("HPACK index 0", Frames.frame(1, flags: 5, stream: 1, [0x80]), 9), ("HPACK index out of range", Frames.frame(1, flags: 5, stream: 1, [0xFF, 0x7F]), 9),
-        ("CONTINUATION out of nowhere", Frames.frame(9, flags: 4, stream: 1, []), 1),
-    ])
+    @Test(
+        "frames that break the connection's rules end it with the right code",
+        arguments: [
+            ("DATA on stream 0", Frames.data(0, [1]), 1), ("HEADERS on an even stream", Frames.headers(2, Frames.request()), 1),
+            ("SETTINGS with an odd length", Frames.frame(4, [1, 2, 3]), 6),
+            ("SETTINGS on a stream", Frames.frame(4, stream: 1), 1),
+            ("PING of seven bytes", Frames.frame(6, [1, 2, 3, 4, 5, 6, 7]), 6),
+            ("WINDOW_UPDATE of 0 on the connection", Frames.windowUpdate(0, 0), 1),
+            ("PUSH_PROMISE from a client", Frames.frame(5, flags: 4, stream: 1, [0, 0, 0, 2]), 1),
+            ("a frame of 17 MiB", [0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 1], 6),
+            ("an initial window of 2^31", Frames.settings([(4, 1 << 31)]), 3), ("DATA on an idle stream", Frames.data(1, [1]), 1),
+            ("RST_STREAM on an idle stream", Frames.reset(1), 1),
+            ("a window above 2^31-1", Frames.windowUpdate(0, 0x7FFF_FFFF), 3),
+            ("HPACK index 0", Frames.frame(1, flags: 5, stream: 1, [0x80]), 9),
+            ("HPACK index out of range", Frames.frame(1, flags: 5, stream: 1, [0xFF, 0x7F]), 9),
+            ("CONTINUATION out of nowhere", Frames.frame(9, flags: 4, stream: 1, []), 1),
+        ])
     func connectionErrors(name: String, frame: [UInt8], code: UInt32) {
         let victim = Victim()
         victim.send(frame)
@@ -107,7 +129,8 @@ struct HTTP2AbuseTests {
         let victim = Victim()
         victim.send(Frames.headers(1, Frames.request()) + Frames.headers(3, Frames.request()))
         victim.send(Frames.windowUpdate(0, 0))
-        #expect(victim.events.suffix(4) == [.reset(1, .protocolError), .streamClosed(1), .reset(3, .protocolError), .streamClosed(3)])
+        #expect(
+            victim.events.suffix(4) == [.reset(1, .protocolError), .streamClosed(1), .reset(3, .protocolError), .streamClosed(3)])
         #expect(victim.connection.openStreams == 0)
     }
 
@@ -135,7 +158,9 @@ struct HTTP2AbuseTests {
         let victim = Victim()
         // One entry of 4000 bytes in the dynamic table, then 12,000 references to it: 48 MB of header fields.
         var block = Frames.block(Frames.request())
-        block += [0x40, 1, UInt8(ascii: "x"), 127] + [UInt8((4000 - 127) & 127 | 128), UInt8((4000 - 127) >> 7)] + [UInt8](repeating: 0x61, count: 4000)
+        block +=
+            [0x40, 1, UInt8(ascii: "x"), 127] + [UInt8((4000 - 127) & 127 | 128), UInt8((4000 - 127) >> 7)]
+            + [UInt8](repeating: 0x61, count: 4000)
         block += [UInt8](repeating: 0x80 | 62, count: 12_000)
         victim.send(Frames.frame(1, flags: 5, stream: 1, block))
         #expect(victim.requests.isEmpty && victim.connection.counters.refusals == 1)
@@ -148,7 +173,9 @@ struct HTTP2AbuseTests {
         limits.resetBurst = 50
         limits.resetsPerSecond = 1
         let honest = Victim(limits), hostile = Victim(limits)
-        for index in 0..<40 { honest.send(Frames.headers(UInt32(2 * index + 1), Frames.request()) + Frames.reset(UInt32(2 * index + 1))) }
+        for index in 0..<40 {
+            honest.send(Frames.headers(UInt32(2 * index + 1), Frames.request()) + Frames.reset(UInt32(2 * index + 1)))
+        }
         #expect(Frames.goAways(honest.output).isEmpty && honest.connection.counters.resetsReceived == 40)
         for index in 0..<200 where hostile.connection.wantsRead {
             hostile.send(Frames.headers(UInt32(2 * index + 1), Frames.request()) + Frames.reset(UInt32(2 * index + 1)))
@@ -164,13 +191,16 @@ struct HTTP2AbuseTests {
         limits.maximumStreamErrors = 20
         let victim = Victim(limits)
         for index in 0..<100 where victim.connection.wantsRead {
-            victim.send(Frames.headers(UInt32(2 * index + 1), Frames.request()) + Frames.windowUpdate(UInt32(2 * index + 1), 0x7FFF_FFFF))
+            victim.send(
+                Frames.headers(UInt32(2 * index + 1), Frames.request()) + Frames.windowUpdate(UInt32(2 * index + 1), 0x7FFF_FFFF))
         }
         #expect(Frames.goAways(victim.output) == [11])
         #expect(victim.requests.count <= 22 && victim.connection.isFinished)
     }
 
-    @Test("pings and settings that nobody lets us answer end the connection", arguments: [Frames.ping(), Frames.settings([(3, 100)])])
+    @Test(
+        "pings and settings that nobody lets us answer end the connection",
+        arguments: [Frames.ping(), Frames.settings([(3, 100)])])
     func acknowledgementFlood(frame: [UInt8]) {
         let victim = Victim()
         for _ in 0..<2000 where victim.connection.wantsRead { victim.send(frame, flush: false) }
@@ -179,9 +209,11 @@ struct HTTP2AbuseTests {
         #expect(victim.connection.isFinished)
     }
 
-    @Test("frames that bring nobody forward end the connection", arguments: [
-        Frames.data(1, []), Frames.frame(2, stream: 1, [0, 0, 0, 0, 16]),
-    ])
+    @Test(
+        "frames that bring nobody forward end the connection",
+        arguments: [
+            Frames.data(1, []), Frames.frame(2, stream: 1, [0, 0, 0, 0, 16]),
+        ])
     func idleFrames(frame: [UInt8]) {
         let victim = Victim()
         victim.send(Frames.headers(1, Frames.request("POST"), end: false))

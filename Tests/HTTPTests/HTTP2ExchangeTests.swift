@@ -17,11 +17,14 @@ struct HTTP2ExchangeTests {
             Issue.record("no request: \(events)")
             return
         }
-        #expect(head.method == "POST" && head.path == "/v1" && head.query == "x=1" && head.authority == "ferry" && head.scheme == "http")
+        #expect(
+            head.method == "POST" && head.path == "/v1" && head.query == "x=1" && head.authority == "ferry"
+                && head.scheme == "http")
         #expect(head.headers == ["x-a": "1", "te": "trailers"] && head.version == .http2)
         #expect(text(events, of: id) == "question" && events.last == .bodyEnd(id, trailers: ["x-sum": "9"]))
 
-        wire.server.respond(id, ResponseHead(status: 200, headers: ["content-type": "text/plain", "connection": "x"]), endStream: false)
+        wire.server.respond(
+            id, ResponseHead(status: 200, headers: ["content-type": "text/plain", "connection": "x"]), endStream: false)
         wire.server.write(id, Array("answer".utf8))
         wire.server.finish(id, trailers: ["x-time": "3"])
         wire.pump()
@@ -42,9 +45,10 @@ struct HTTP2ExchangeTests {
         wire.server.write(id, [1, 2, 3])
         wire.server.finish(id)
         wire.pump()
-        #expect(wire.takeClientEvents() == [
-            .response(id, ResponseHead(status: 204, headers: ["server": "ferry"]), endOfBody: true), .streamClosed(id),
-        ])
+        #expect(
+            wire.takeClientEvents() == [
+                .response(id, ResponseHead(status: 204, headers: ["server": "ferry"]), endOfBody: true), .streamClosed(id),
+            ])
         #expect(wire.takeServerEvents().last == .streamClosed(id))
     }
 
@@ -146,7 +150,9 @@ struct HTTP2ExchangeTests {
             wire.server.respond(id, ResponseHead(status: 413), endStream: true)
             wire.pump(consuming: false)
             #expect(wire.takeServerEvents() == [.streamClosed(id)])
-            #expect(wire.takeClientEvents().contains(.response(id, ResponseHead(status: 413, headers: ["server": "ferry"]), endOfBody: true)))
+            #expect(
+                wire.takeClientEvents().contains(
+                    .response(id, ResponseHead(status: 413, headers: ["server": "ferry"]), endOfBody: true)))
         }
     }
 
@@ -235,7 +241,8 @@ struct HTTP2ExchangeTests {
     func hugeHead() {
         let wire = Loopback()
         let id = wire.get()
-        wire.server.respond(id, ResponseHead(status: 200, headers: ["x": String(repeating: "é", count: 100_000)]), endStream: true)
+        wire.server.respond(
+            id, ResponseHead(status: 200, headers: ["x": String(repeating: "é", count: 100_000)]), endStream: true)
         wire.pump()
         #expect(wire.takeServerEvents().suffix(2) == [.reset(id, .internalError), .streamClosed(id)])
         #expect(wire.takeClientEvents().suffix(2) == [.reset(id, .internalError), .streamClosed(id)])
@@ -333,9 +340,10 @@ struct HTTP2ExchangeTests {
         wire.pump()
         wire.server.respond(id, ResponseHead(status: 200), endStream: true)
         wire.pump()
-        #expect(wire.takeClientEvents() == [
-            .response(id, ResponseHead(status: 200, headers: ["server": "ferry"]), endOfBody: true), .streamClosed(id),
-        ])
+        #expect(
+            wire.takeClientEvents() == [
+                .response(id, ResponseHead(status: 200, headers: ["server": "ferry"]), endOfBody: true), .streamClosed(id),
+            ])
     }
 
     @Test("a closed connection resets every stream on both sides")

@@ -4,7 +4,8 @@ import Testing
 
 @Suite("From HTTP/1.1 to HTTP/2")
 struct UpgradeTests {
-    private let asks = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+    private let asks =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
     private let switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
 
     private func output(_ connection: HTTPServerConnection) -> [UInt8] {
@@ -42,9 +43,11 @@ struct UpgradeTests {
         #expect(second.path == "/y" && second.version == .http2)
     }
 
-    @Test("a POST that asks for h2c is read to its end before the 101", arguments: [
-        "Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
-    ])
+    @Test(
+        "a POST that asks for h2c is read to its end before the 101",
+        arguments: [
+            "Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
+        ])
     func withBody(rest: String) {
         let connection = HTTPServerConnection(protocol: .sniff)
         var events: [HTTPEvent] = []
@@ -66,7 +69,8 @@ struct UpgradeTests {
     @Test("the client's preface in the same packet as the request is not lost")
     func onePacket() {
         let connection = HTTPServerConnection(protocol: .sniff)
-        connection.receive(Array("GET / HTTP/1.1\r\nHost: a\r\n\(asks)\r\n".utf8) + Frames.hello + Frames.headers(3, Frames.request()))
+        connection.receive(
+            Array("GET / HTTP/1.1\r\nHost: a\r\n\(asks)\r\n".utf8) + Frames.hello + Frames.headers(3, Frames.request()))
         let opened = connection.events().compactMap { if case .request(let id, _, _) = $0 { id } else { nil } }
         #expect(opened == [1, 3])
     }
@@ -98,17 +102,20 @@ struct UpgradeTests {
         #expect(!frames.contains { $0.type == 0 } && connection.events() == [.streamClosed(1)])
     }
 
-    @Test("an upgrade that is not well-formed is ignored", arguments: [
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: !!!!\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\nHTTP2-Settings: AAEAAEAA\r\n",
-        "Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n", "Connection: HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2\r\nHTTP2-Settings: AAEAAEAA\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AASAAAAA\r\n",
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAIAAAAC\r\n",
-    ])
+    @Test(
+        "an upgrade that is not well-formed is ignored",
+        arguments: [
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: !!!!\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\nHTTP2-Settings: AAEAAEAA\r\n",
+            "Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n",
+            "Connection: HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2\r\nHTTP2-Settings: AAEAAEAA\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AASAAAAA\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAIAAAAC\r\n",
+        ])
     func ignored(fields: String) {
         let connection = HTTPServerConnection(protocol: .sniff)
         #expect(connection.feed("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n").count == 1)
@@ -153,6 +160,8 @@ struct UpgradeTests {
             #expect(Base64URL.decode(Base64URL.encode(bytes).utf8) == bytes)
         }
         #expect(Base64URL.decode("AAE=".utf8) == [0, 1])
-        for bad in ["A", "AB", "AA=", "A+", "A=A=", "=", "AAAA=", "AA==="] { #expect(Base64URL.decode(bad.utf8) == nil, "\(bad)") }
+        for bad in ["A", "AB", "AA=", "A+", "A=A=", "=", "AAAA=", "AA==="] {
+            #expect(Base64URL.decode(bad.utf8) == nil, "\(bad)")
+        }
     }
 }
