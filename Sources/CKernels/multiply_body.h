@@ -285,9 +285,11 @@ static void multiply_many(const ck_product *p) {
     const size_t most = kind == DOTS ? DOT_COLUMNS : BLOCK_COLUMNS;
     const size_t blocks = (p->k + most - 1) / most, block = (p->k / 2 + blocks - 1) / blocks * 2;
     const size_t width = kind == DOTS ? 4 : EXPAND_UNITS;
+    // Equal shares of rows, in whole tiles: a short last one would cost a pass over the weights.
+    const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS, share = ((p->m + shares - 1) / shares + 5) / 6 * 6;
     _Alignas(64) float wide[BLOCK_COLUMNS * EXPAND_UNITS * 16];
-    for (size_t row = 0; row < p->m; row += BLOCK_ROWS) {
-        const size_t rows = smaller(BLOCK_ROWS, p->m - row);
+    for (size_t row = 0; row < p->m; row += share) {
+        const size_t rows = smaller(share, p->m - row);
         FOR_PANELS(p, n, end) {
             for (size_t k = 0; k < p->k; k += block) {
                 const size_t depth = smaller(block, p->k - k);

@@ -61,7 +61,9 @@ package struct ProductCut: Sendable {
             (rowsPerChunk, evenColumns, evenStep, restStep) = (rows, 0, 64, (columns + 63) / 64 * 64)
             return
         }
-        rowsPerChunk = rows <= Self.fewRows ? rows : Self.manyRows
+        // Equal shares, in whole tiles of six rows: a short last one would cost a pass over the weights.
+        let shares = rows <= Self.fewRows ? 1 : (rows + Self.manyRows - 1) / Self.manyRows
+        rowsPerChunk = ((rows + shares - 1) / shares + 5) / 6 * 6
         let rowChunks = (rows + rowsPerChunk - 1) / rowsPerChunk
         let panels = columns / 64
         if rowChunks >= threads {
