@@ -86,7 +86,7 @@ struct ClientTests {
         let server = try await ServerProcess()
         let body = #"{"messages":[{"role":"user","content":"Tell me a story."}],"temperature":0,"stream":true,"ignore_eos":true,"max_tokens":400}"#
         let curl = try #require(Program.path("curl"))
-        let client = try ChildProcess(curl, ["--silent", "--show-error", "--no-buffer", "--data", body, server.url + "/v1/chat/completions"])
+        let client = try ChildProcess(curl, ["--silent", "--show-error", "--no-buffer", "--json", body, server.url + "/v1/chat/completions"])
         let first = await client.line(after: "data: ", within: .seconds(60))
         #expect(first != nil, "no stream began: \(client.errorOutput)")
         #expect(await server.stop() == .success)

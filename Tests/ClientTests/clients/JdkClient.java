@@ -37,7 +37,7 @@ final class JdkClient {
                 HttpClient.newHttpClient().send(sum("347 + 285", true), HttpResponse.BodyHandlers.ofLines());
             List<String> lines = response.body().filter(line -> !line.isEmpty()).collect(Collectors.toList());
             expect(response.version() == HttpClient.Version.HTTP_2, response.toString());
-            expect(lines.size() > 5 && lines.get(lines.size() - 1).equals("data: [DONE]"), lines.toString());
+            expect(lines.size() >= 4 && lines.get(lines.size() - 1).equals("data: [DONE]"), lines.toString());
         });
         check("a large body is upgraded", () -> {
             String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"What is 347 + 285?\"}],\"temperature\":0,\"metadata\":{\"filler\":\""

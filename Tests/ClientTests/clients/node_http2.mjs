@@ -64,7 +64,7 @@ const checks = {
     },
 
     async 'a stream is delivered piece by piece'() {
-        const stream = post('/v1/chat/completions', ask('What is 347 + 285?', { stream: true }));
+        const stream = post('/v1/chat/completions', ask('Tell me a story.', { stream: true, ignore_eos: true, max_tokens: 500 }));
         let pieces = 0;
         stream.on('data', () => { pieces += 1; });
         await finished(stream);
