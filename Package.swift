@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // Targets stand in the order of the module table in README.md ("Map"). Imports go down only;
@@ -22,12 +23,17 @@ let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
-let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
+let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
-func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)Tests", resources: resources)
+/// A test target. What lies in its `Fixtures` and the like is read from the checkout, so nothing is copied.
+func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    let path = "Tests/\(name)Tests"
+    let data = ["Fixtures", "Goldens", "clients"]
+    return .testTarget(
+        name: name + "Tests", dependencies: dependencies + ["TestSupport"], path: path,
+        exclude: data.filter { FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + path + "/" + $0) })
 }
 
 let package = Package(
@@ -38,8 +44,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -48,6 +53,7 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(
             name: "CKernels", exclude: ["README.md"],
@@ -62,20 +68,20 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CLibUV", "COpenSSL", "Platform"]),
         .target(name: "HTTP", dependencies: ["CNGHTTP2", "Platform"]),
         .target(name: "Wire", dependencies: ["Platform", "Inference"]),
-        .target(name: "Tokenization", dependencies: ["CPCRE2", "Platform", "Inference"]),
+        .target(name: "Tokenization", dependencies: ["CPCRE2", "CUTF8Proc", "Platform", "Inference"]),
         // Level 3
         .target(name: "Server", dependencies: ["Platform", "Reactor", "HTTP"]),
         .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"]),
         .target(name: "KVCache", dependencies: ["Platform", "Inference"]),
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4
-        .target(name: "Scheduling", dependencies: ["Inference", "KVCache", deque]),
+        .target(name: "Scheduling", dependencies: ["Platform", "Inference", "Wire", "KVCache"]),
         // Level 5
         .target(
             name: "Engine",
             dependencies: ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]
         ),
-        .target(name: "Transfer", dependencies: ["Platform", "Wire", "Telemetry"]),
+        .target(name: "Transfer", dependencies: ["Platform", "Wire"]),
         // Level 6
         .target(
             name: "Gateway",
@@ -88,14 +94,27 @@ let package = Package(
             dependencies: [
                 "Platform", "Inference", "Telemetry", "Kernels", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Weights",
                 "KVCache", "Model", "Scheduling", "Engine", "Transfer", "Gateway", "Admin",
-                argumentParser, logging, configuration, lifecycle,
+                argumentParser, logging, yaml, lifecycle, signals,
             ]
         ),
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
+        test("Platform", ["Platform"]),
+        test("Telemetry", ["Telemetry", logging]),
+        test("Kernels", ["Platform", "CKernels", "Kernels"]),
         test("Reactor", ["Platform", "Reactor"]),
+        test("HTTP", ["Platform", "HTTP"]),
+        test("Tokenization", ["Platform", "Inference", "Tokenization"]),
         test("Server", ["Platform", "Reactor", "HTTP", "Server"]),
+        test("Weights", ["Platform", "Kernels", "Inference", "Weights"]),
+        test("KVCache", ["Inference", "KVCache"]),
+        test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"]),
+        test("Scheduling", ["Platform", "Inference", "Wire", "KVCache", "Scheduling"]),
+        test("Engine", ["Platform", "Inference", "Wire", "Kernels", "KVCache", "Weights", "Model", "Scheduling", "Engine", "Transfer"]),
+        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway"]),
+        test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
+        test("Client", ["Ferry"]),
     ]
 )
 

@@ -35,6 +35,12 @@ struct ByteQueue {
         }
     }
 
+    /// Keeps the first `amount` bytes.
+    mutating func truncate(to amount: Int) {
+        guard amount > 0 else { return removeAll() }
+        storage.removeLast(max(0, count - amount))
+    }
+
     mutating func removeAll() {
         storage = []
         head = 0

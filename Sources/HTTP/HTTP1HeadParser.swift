@@ -152,8 +152,23 @@ struct HTTP1HeadParser {
     private static func upgradeSettings(_ headers: HTTPHeaders) -> [UInt8]? {
         guard headers.list("upgrade", contains: "h2c"), headers.list("connection", contains: "upgrade"),
             headers.list("connection", contains: "http2-settings"), headers.values("http2-settings").count == 1,
-            let text = headers["http2-settings"], let settings = Base64URL.decode(text.utf8), settings.count % 6 == 0, settings.count <= 6 * 32
+            let text = headers["http2-settings"], let settings = Base64URL.decode(text.utf8), areSettings(settings)
         else { return nil }
         return settings
+    }
+
+    /// Entries of identifier and value with values that RFC 9113, 6.5.2 allows; as many as nghttp2 takes at once.
+    private static func areSettings(_ payload: [UInt8]) -> Bool {
+        guard payload.count % 6 == 0, payload.count <= 6 * 32 else { return false }
+        return stride(from: 0, to: payload.count, by: 6).allSatisfy { start in
+            let value = payload[(start + 2)..<(start + 6)].reduce(0) { $0 << 8 | Int($1) }
+            switch Int(payload[start]) << 8 | Int(payload[start + 1]) {
+            case 2: return value <= 1
+            case 4: return value < 1 << 31
+            case 5: return (1 << 14..<1 << 24).contains(value)
+            case 8, 9: return value <= 1
+            default: return true
+            }
+        }
     }
 }

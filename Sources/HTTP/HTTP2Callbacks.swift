@@ -112,7 +112,6 @@ private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
     guard let flags = unsafe flags else { return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) }
     switch unsafe owner(user).planBody(stream: stream, maximum: length) {
     case .wait: return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    case .gone: return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     case .send(let count, let last, let trailersFollow):
         unsafe flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
         if last { unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }

@@ -110,7 +110,8 @@ final class HTTP2Session {
 
     private func break_(_ status: Int) {
         switch Int32(status) {
-        case NGHTTP2_ERR_FLOODED.rawValue: terminate(.enhanceYourCalm, "flooded")
+        case NGHTTP2_ERR_FLOODED.rawValue: terminate(.enhanceYourCalm, "too many acknowledgements or settings")
+        case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue: terminate(.enhanceYourCalm, "too many CONTINUATION frames")
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: terminate(.protocolError, "the connection preface is wrong")
         default:
             failure = .library(code: status, detail: unsafe String(cString: nghttp2_strerror(Int32(status))))
@@ -127,7 +128,7 @@ final class HTTP2Session {
     /// Streams that outlive the session's will to talk are told so.
     private func settle() {
         guard !streams.isEmpty, isFinished else { return }
-        endAllStreams(.protocolError)
+        endAllStreams(failure == .timedOut ? .cancel : .protocolError)
     }
 
     private func endAllStreams(_ code: HTTP2ErrorCode) {
@@ -287,9 +288,9 @@ final class HTTP2Session {
         guard let stream = streams.removeValue(forKey: id) else { return }
         if stream.unconsumed > 0 { _ = unsafe nghttp2_session_consume_connection(handle, stream.unconsumed) }
         guard stream.announced else { return }
-        // Our own RST_STREAM(NO_ERROR) after a complete response is no failure.
-        let complete = code == .noError && stream.finishing
-        if !stream.isDead, !complete, code != .noError || !stream.receivedEnd { events.append(.reset(id, code)) }
+        // RST_STREAM(NO_ERROR) after a complete response only says that the rest of the request is not needed.
+        let responseComplete = side == .server ? stream.finishing : stream.receivedEnd
+        if !stream.isDead, code != .noError || !responseComplete { events.append(.reset(id, code)) }
         events.append(.streamClosed(id))
     }
 
@@ -416,7 +417,7 @@ final class HTTP2Session {
     func reset(_ id: StreamID, _ code: HTTP2ErrorCode, tell: Bool = false) {
         guard let stream = streams[id], !stream.isDead, !isBroken else { return }
         stream.isDead = true
-        stream.out.removeAll()
+        stream.out.truncate(to: stream.promised)
         if tell, stream.announced { events.append(.reset(id, code)) }
         check(unsafe nghttp2_submit_rst_stream(handle, flagNone, id, code.rawValue), "reset a stream")
     }
@@ -461,12 +462,12 @@ final class HTTP2Session {
 
     enum BodyPlan {
         case wait
-        case gone
         case send(count: Int, last: Bool, trailersFollow: Bool)
     }
 
     func planBody(stream id: StreamID, maximum: Int) -> BodyPlan {
-        guard let stream = streams[id], !stream.isDead else { return .gone }
+        // A reset is already queued before this frame.
+        guard let stream = streams[id], !stream.isDead else { return .wait }
         let count = min(maximum, stream.out.count)
         let last = stream.finishing && count == stream.out.count
         guard count > 0 || last else {
@@ -482,6 +483,7 @@ final class HTTP2Session {
             }
             check(status, "submit trailers")
         }
+        stream.promised = count
         return .send(count: count, last: last, trailersFollow: trailersFollow)
     }
 
@@ -493,10 +495,11 @@ final class HTTP2Session {
             preconditionFailure("nghttp2 sends \(count) bytes of stream \(id) that are not there")
         }
         stream.out.move(count, to: &sink)
+        stream.promised = 0
         abuse.progress()
         if stream.aboveHighWater, stream.out.count < limits.lowWater {
             stream.aboveHighWater = false
-            if !stream.finishing { events.append(.drained(id)) }
+            if !stream.finishing, !stream.isDead { events.append(.drained(id)) }
         }
         return true
     }
@@ -519,11 +522,15 @@ final class HTTP2Session {
         }
     }
 
-    /// A request that could not be opened (the peer is leaving, or the numbers are used up) ends here.
+    /// A request that could not be opened (the peer is leaving, it was cancelled first, the numbers are used up) ends here,
+    /// and so does a response whose head nghttp2 finds too large.
     func frameNotSent(_ header: nghttp2_frame_hd) {
-        guard side == .client, UInt32(header.type) == NGHTTP2_HEADERS.rawValue,
-            let stream = streams.removeValue(forKey: header.stream_id)
-        else { return }
+        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = streams[header.stream_id] else { return }
+        guard side == .client else {
+            reset(stream.id, .internalError, tell: true)
+            return
+        }
+        streams[stream.id] = nil
         if !stream.isDead { events.append(.reset(stream.id, .refusedStream)) }
         events.append(.streamClosed(stream.id))
     }

@@ -5,6 +5,8 @@ final class HTTP2Stream {
     var section = HTTP2HeaderSection()
     /// What is to be sent and has not left.
     var out = ByteQueue()
+    /// The first bytes of `out` that nghttp2 has already announced in a frame header; they must be there when it sends it.
+    var promised = 0
     /// Body bytes received and not consumed.
     var unconsumed = 0
     /// The owner has been told of the stream.

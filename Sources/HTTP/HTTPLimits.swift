@@ -14,7 +14,7 @@ package struct HTTPLimits: Sendable {
     package var streamWindow = 256 << 10
     /// HTTP/2: the same for all streams together.
     package var connectionWindow = 1 << 20
-    /// HTTP/2: streams a peer may have open. Beyond: REFUSED_STREAM.
+    /// HTTP/2: streams a peer may have open. Beyond: REFUSED_STREAM; once the peer has acknowledged the limit, the connection ends.
     package var maximumConcurrentStreams = 128
     /// A stream's buffered output above which producers should stop, and below which `drained` tells them to go on.
     package var highWater = 64 << 10
@@ -26,12 +26,13 @@ package struct HTTPLimits: Sendable {
     package var resetsPerSecond = 33
     /// HTTP/2: stream errors a peer may cause on one connection. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumStreamErrors = 200
-    /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, unknown types, SETTINGS). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, SETTINGS). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumIdleFrames = 1000
-    /// HTTP/2: PING and SETTINGS acknowledgements that wait to be sent. Beyond: the connection ends.
+    /// HTTP/2: PING and SETTINGS acknowledgements that wait to be sent. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumOutboundAcknowledgements = 256
-    /// HTTP/2: CONTINUATION frames of one head. Beyond: the connection ends.
-    package var maximumContinuations = 8
+    /// HTTP/2: CONTINUATION frames of one head. Beyond: GOAWAY with ENHANCE_YOUR_CALM. nghttp2 counts the pieces in which
+    /// a frame's header arrives, hence more than its own 8; `maximumHeaderBytes` bounds the memory.
+    package var maximumContinuations = 32
 
     package init() {}
 }

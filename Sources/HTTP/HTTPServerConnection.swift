@@ -22,6 +22,8 @@ package final class HTTPServerConnection {
     private var http2: HTTP2Session?
     /// HTTP/1.1 output that goes before the first HTTP/2 frame.
     private var prelude = ByteQueue()
+    /// Bytes that may still go out after 101 before the client's own preface has come; `nil`: any number.
+    private var upgradeAllowance: Int?
     private var isClosedEarly = false
     private var sent = 0
     private var received = 0
@@ -54,7 +56,10 @@ package final class HTTPServerConnection {
     /// Whether to read from the socket. False: it would only pile up.
     package var wantsRead: Bool { !isClosedEarly && (http2?.wantsRead ?? http1?.wantsRead ?? false) }
 
-    package var hasOutput: Bool { !prelude.isEmpty || (http2?.hasOutput ?? http1?.hasOutput ?? false) }
+    package var hasOutput: Bool {
+        if !prelude.isEmpty { return true }
+        return upgradeAllowance ?? 1 > 0 && (http2?.hasOutput ?? http1?.hasOutput ?? false)
+    }
 
     /// Nothing more will be sent or is awaited: the socket can be closed.
     package var isFinished: Bool { isClosedEarly || (prelude.isEmpty && (http2?.isFinished ?? http1?.isFinished ?? true)) }
@@ -90,6 +95,7 @@ package final class HTTPServerConnection {
         if sniffed != nil {
             sniff(bytes)
         } else if let http2 {
+            upgradeAllowance = nil
             http2.receive(bytes)
         } else {
             http1?.receive(bytes)
@@ -134,6 +140,8 @@ package final class HTTPServerConnection {
         guard session.upgrade(settings: settings, isHead: isHead) else {
             preconditionFailure("settings that were found valid were refused: \(settings)")
         }
+        // curl 7.88 gives up when more than 32 KiB arrive behind a 101 at once: 8 KiB and one frame stay below.
+        upgradeAllowance = remainder.isEmpty ? 8 << 10 : nil
         if !remainder.isEmpty { unsafe session.receive(remainder.span.bytes) }
     }
 
@@ -154,10 +162,14 @@ package final class HTTPServerConnection {
 
     /// The socket reached its end or failed. Open streams are reset with CANCEL.
     package func peerClosed() {
-        guard !isClosedEarly else { return }
-        if let http2 { http2.peerClosed() } else { http1?.peerClosed() }
-        prelude.removeAll()
-        if failure != nil || !hasOutput { isClosedEarly = true }
+        if sniffed != nil {
+            isClosedEarly = true
+        } else if let http2 {
+            http2.peerClosed()
+            prelude.removeAll()
+        } else {
+            http1?.peerClosed()
+        }
     }
 
     /// The owner's patience with an incomplete request, or with an idle connection, is over: 408 or a plain close; GOAWAY over HTTP/2.
@@ -205,13 +217,15 @@ package final class HTTPServerConnection {
     /// Returns how many; 0 when there is nothing to send now.
     @discardableResult
     package func output(into buffer: inout [UInt8], maximum: Int) -> Int {
-        guard maximum > 0, !isClosedEarly || http1 != nil else { return 0 }
+        guard maximum > 0, !isClosedEarly else { return 0 }
         let start = buffer.count
         if !prelude.isEmpty { prelude.move(prelude.count, to: &buffer) }
-        let room = maximum - (buffer.count - start)
+        let room = min(maximum - (buffer.count - start), upgradeAllowance ?? .max)
         if room > 0 {
             if let http2 {
+                let before = buffer.count
                 http2.output(into: &buffer, maximum: room)
+                if let allowance = upgradeAllowance { upgradeAllowance = allowance - (buffer.count - before) }
             } else {
                 http1?.output(into: &buffer, maximum: room)
                 upgradeIfAsked()

@@ -22,7 +22,7 @@ package enum ServerSentEvents {
     /// A frame that clients ignore; it keeps the connection from looking idle. Line ends become blanks.
     package static func comment(_ text: StaticString, into buffer: inout [UInt8]) {
         buffer.append(contentsOf: ": ".utf8)
-        unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).withMemoryRebound(to: UInt8.self) { bytes in
+        text.withUTF8Buffer { bytes in
             unsafe buffer.append(contentsOf: bytes.lazy.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
         }
         buffer.append(contentsOf: "\n\n".utf8)

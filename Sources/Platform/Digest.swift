@@ -17,6 +17,11 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         self.init(high: hash.high64, low: hash.low64)
     }
 
+    /// Digest of the memory of integers without padding.
+    package init<Value: FixedWidthInteger & BitwiseCopyable>(of values: Span<Value>, seed: UInt64 = 0) {
+        unsafe self.init(of: values.bytes, seed: seed)
+    }
+
     package init(of text: String, seed: UInt64 = 0) {
         var text = text
         let hash = text.withUTF8 { unsafe XXH3_128bits_withSeed($0.baseAddress, $0.count, seed) }

@@ -53,10 +53,24 @@ package enum JSON: Sendable, Equatable {
     }
 }
 
+/// A string that equals another only scalar by scalar. Swift's own comparison takes canonically equivalent strings for equal, but
+/// a vocabulary holds U+03AF and U+1F77 as two keys.
+private struct ExactText: Hashable {
+    let text: String
+
+    static func == (a: Self, b: Self) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+
+    func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
+
 /// The members of a JSON object in the order they were written. Look-up is O(1) from 9 members on, a scan below that.
 package struct JSONObject: Sendable, Equatable {
+    /// Keys are compared scalar by scalar.
     package private(set) var members: [(key: String, value: JSON)]
-    private var index: [String: Int]?
+    private var index: [ExactText: Int]?
 
     private static let scanLimit = 8
 
@@ -87,7 +101,7 @@ package struct JSONObject: Sendable, Equatable {
             case (nil, let value?):
                 members.append((key, value))
                 if index != nil {
-                    index![key] = members.count - 1
+                    index![ExactText(text: key)] = members.count - 1
                 } else if members.count > Self.scanLimit {
                     index = Self.indexed(members)
                 }
@@ -97,19 +111,19 @@ package struct JSONObject: Sendable, Equatable {
     }
 
     private func position(of key: String) -> Int? {
-        if let index { return index[key] }
-        return members.firstIndex { $0.key == key }
+        if let index { return index[ExactText(text: key)] }
+        return members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
     }
 
-    private static func indexed(_ members: [(key: String, value: JSON)]) -> [String: Int] {
-        var index: [String: Int] = [:]
+    private static func indexed(_ members: [(key: String, value: JSON)]) -> [ExactText: Int] {
+        var index: [ExactText: Int] = [:]
         index.reserveCapacity(members.count)
-        for (position, member) in members.enumerated() { index[member.key] = position }
+        for (position, member) in members.enumerated() { index[ExactText(text: member.key)] = position }
         return index
     }
 
     package static func == (a: Self, b: Self) -> Bool {
-        a.count == b.count && zip(a.members, b.members).allSatisfy { $0.key == $1.key && $0.value == $1.value }
+        a.count == b.count && zip(a.members, b.members).allSatisfy { $0.key.utf8.elementsEqual($1.key.utf8) && $0.value == $1.value }
     }
 }
 

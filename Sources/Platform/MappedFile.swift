@@ -36,6 +36,13 @@ package final class MappedFile: @unchecked Sendable {
         unsafe self.base = UnsafeRawPointer(mapping)
     }
 
+    /// Takes over a mapping that nobody writes any more.
+    init(adopting base: UnsafeRawPointer, count: Int, path: String) {
+        unsafe self.base = base
+        self.count = count
+        self.path = path
+    }
+
     deinit {
         if let base = unsafe base { unsafe _ = munmap(UnsafeMutableRawPointer(mutating: base), count) }
     }

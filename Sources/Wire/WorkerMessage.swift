@@ -67,16 +67,6 @@ package struct TokenEvent: Sendable, Equatable {
     }
 }
 
-package struct TokenLogprob: Sendable, Equatable {
-    package var token: TokenID
-    package var logprob: Float
-
-    package init(token: TokenID, logprob: Float) {
-        self.token = token
-        self.logprob = logprob
-    }
-}
-
 /// The end of a sequence, with what it cost.
 package struct SequenceEnding: Sendable, Equatable {
     package var sequence: SequenceID

@@ -1,0 +1,53 @@
+# Ferry. `make run` and `make test` need a Debian 12 machine with a Swift 6.3 toolchain and nothing else:
+# what is missing of the C libraries is installed with apt-get (as root or through sudo).
+
+.DEFAULT_GOAL := build
+.PHONY: build run test bench install-libraries install-clients clean sanitize
+
+LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev pkg-config
+# Independent clients that the tests let loose on the server.
+
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+FERRY := .build/release/ferry
+VENV := .build/clients
+
+build: install-libraries
+	swift build -c release --product ferry
+
+run: build
+	$(FERRY) serve --config configs/local.yaml
+
+# One release build serves the product and the tests: the C kernels are two orders of magnitude slower in debug builds.
+test: install-libraries install-clients
+	swift build -c release --build-tests
+	FERRY_PYTHON=$(abspath $(VENV))/bin/python swift test -c release --skip-build $(TESTFLAGS)
+
+# The parsers under the address sanitizer, the threads under the thread sanitizer; debug builds in folders of their own.
+sanitize: install-libraries
+	swift test --scratch-path .build-address --sanitize=address --filter '$(ADDRESS_SUITES)'
+	swift test --scratch-path .build-thread --sanitize=thread --filter '$(THREAD_SUITES)'
+
+ADDRESS_SUITES := PlatformTests|HTTPTests|TokenizationTests|WeightsTests
+THREAD_SUITES := ReactorTests|ServerTests|EngineTests|GatewayTests
+
+bench: build
+	$(FERRY) bench --shape smollm2-135m
+
+install-libraries:
+	@missing=""; for p in $(LIBRARIES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+
+install-clients: $(VENV)/done
+	@missing=""; for c in curl:curl h2load:nghttp2-client openssl:openssl node:nodejs java:default-jdk-headless; do \
+	  command -v $${c%%:*} >/dev/null || missing="$$missing $${c##*:}"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+
+$(VENV)/done: Tests/ClientTests/clients/requirements.txt
+	@python3 -m venv --help >/dev/null 2>&1 || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq python3 python3-venv; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+clean:
+	rm -rf .build .build-address .build-thread

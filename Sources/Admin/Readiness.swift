@@ -1,0 +1,44 @@
+package import Platform
+package import Wire
+
+/// Whether the service can take work now, and if not, why. Alive, ready and progressing are three things: a process that answers may
+/// have no worker, and a worker that answers may have stopped computing.
+package enum Readiness: Sendable, Equatable {
+    case ready
+    case noWorker
+    case draining
+    /// Work waits and no step has been reported for this long.
+    case stalled(Duration)
+
+    package init(_ status: ServiceStatus, now: MonotonicInstant, progressLimit: Duration) {
+        let silence = now.since(status.lastProgress)
+        if status.worker == nil {
+            self = .noWorker
+        } else if status.isDraining {
+            self = .draining
+        } else if status.sequences > 0, silence > progressLimit {
+            self = .stalled(silence)
+        } else {
+            self = .ready
+        }
+    }
+
+    /// One word for programs; nil when ready.
+    package var code: String? {
+        switch self {
+        case .ready: nil
+        case .noWorker: "no_worker"
+        case .draining: "draining"
+        case .stalled: "stalled"
+        }
+    }
+
+    package var explanation: String {
+        switch self {
+        case .ready: "ready"
+        case .noWorker: "no worker is attached"
+        case .draining: "the service is shutting down"
+        case .stalled(let silence): "work is waiting and no step was reported for \(Int(silence.inSeconds)) seconds"
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// AVX-512 without bf16 instructions: products in f32, equal to the scalar twin.
+#include "kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang fp contract(off)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+
+#include "avx512_lanes.h"
+
+#define MANY_ROWS 24
+#define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
+#define BLOCK_ROWS 126
+#define FEW_BYTES 8192
+
+#include "multiply_body.h"
+#include "rows_body.h"
+#include "attention_body.h"
+#include "probe_body.h"
+
+const ck_table ck_avx512_table = SIMD_TABLE;
+
+#pragma clang attribute pop
+#endif

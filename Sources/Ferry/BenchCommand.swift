@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Inference
+internal import Kernels
+internal import Model
+internal import Platform
+internal import Weights
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure tokens per second beside what this machine could do at best.",
+        discussion: """
+            Each figure stands beside a limit measured in the same run: the arithmetic peak of the instruction that products use,
+            and plain prefetched memory reading. Medians of --repeats. --shape makes random weights; nothing is downloaded.
+
+            Examples:
+              ferry bench --shape smollm2-135m
+              ferry bench --model ~/models/Qwen2.5-0.5B-Instruct --prompt 2048 --batch 1,8 --json
+
+            Shapes: \(SyntheticModel.all.map(\.name).joined(separator: ", ")).
+            """)
+
+    @Option(name: .long, help: "Hugging Face model directory.") var model: String?
+    @Option(name: .long, help: "A named shape with random weights.") var shape: String?
+    @Option(name: .long, help: "Tokens per prompt.") var prompt = 512
+    @Option(name: .long, help: "Tokens generated per sequence.") var generate = 64
+    @Option(name: .long, help: "Numbers of sequences decoded at once, separated by commas.") var batch = "1,4,16"
+    @Option(name: .long, help: "Compute threads; 0: one per core.") var threads = 0
+    @Option(name: .long, help: "Form of the weights: bf16 or f32, separated by commas.") var weights = "bf16"
+    @Option(name: .long, help: "How often each figure is measured.") var repeats = 5
+    @Flag(name: .long, help: "JSON on standard output.") var json = false
+
+    func validate() throws {
+        guard (model == nil) != (shape == nil) else { throw ValidationError("exactly one of --model and --shape was expected") }
+        if let shape, SyntheticModel.named(shape) == nil {
+            throw ValidationError("--shape is \"\(shape)\", one of \(SyntheticModel.all.map(\.name).joined(separator: ", ")) was expected")
+        }
+        guard prompt > 0, generate > 0, repeats > 0, threads >= 0 else { throw ValidationError("positive numbers were expected") }
+        guard try !batches().isEmpty, try !types().isEmpty else { throw ValidationError("--batch and --weights must name something") }
+    }
+
+    private func batches() throws -> [Int] {
+        try batch.split(separator: ",").map {
+            guard let number = Int($0), (1...1024).contains(number) else { throw ValidationError("--batch has \"\($0)\", 1 to 1024 was expected") }
+            return number
+        }
+    }
+
+    private func types() throws -> [ElementType] {
+        try weights.split(separator: ",").map { word in
+            guard let type = ElementType.allCases.first(where: { "\($0)" == word }) else {
+                throw ValidationError("--weights has \"\(word)\", bf16 or f32 was expected")
+            }
+            return type
+        }
+    }
+
+    func run() throws {
+        let team = try LocalWorker.threadTeam(threads: threads)
+        var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name)
+        for type in try types() {
+            let loaded = try load(type, team)
+            let probe = MachineProbe(team: team, clock: SystemClock())
+            let bench = try ModelBenchmark(
+                weights: loaded, team: team, prompt: prompt, generate: generate, largestBatch: try batches().max() ?? 1, repeats: repeats)
+            // Limits are measured around the figures, since the machine's state drifts by itself.
+            var limits = MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read())
+            let figures = [bench.prefill()] + (try batches()).map(bench.decode)
+            limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read()))
+            report.add(figures, limits: limits, weights: "\(type)", instruction: probe.instruction(type))
+        }
+        print(json ? report.json : report.table)
+    }
+
+    private func load(_ type: ElementType, _ team: ThreadTeam) throws -> DecoderWeights {
+        if let shape, let synthetic = SyntheticModel.named(shape) { return try synthetic.weights(type: type, team: team) }
+        var settings = try Settings(file: nil, environment: Environment.variables, overrides: [])
+        if let model { try settings.set("model.path", to: model, origin: "--model") }
+        return try DecoderModel.loadWeights(
+            directory: LocalWorker.modelDirectory(settings), type: type, cache: CacheFolder.standard { Environment.variables[$0] }, team: team
+        ).weights
+    }
+}

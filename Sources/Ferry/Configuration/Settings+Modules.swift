@@ -1,0 +1,86 @@
+internal import Admin
+internal import Foundation
+internal import Gateway
+internal import HTTP
+internal import Reactor
+internal import Server
+
+/// Settings as the configuration structs of the modules. Each says what is wrong by the key's name.
+extension Settings {
+    func endpoints(_ key: String) throws(ConfigurationError) -> [Endpoint] {
+        var endpoints: [Endpoint] = []
+        for text in list(key) {
+            do throws(EndpointError) { endpoints.append(try Endpoint(text)) } catch { throw ConfigurationError("\(key): \(error)") }
+        }
+        guard !endpoints.isEmpty else { throw ConfigurationError("\(key) is empty, at least one address was expected") }
+        return endpoints
+    }
+
+    /// Nil where no certificate is configured.
+    func tls() throws(ConfigurationError) -> TLSContext? {
+        let (certificate, key) = (text("gateway.tls_certificate"), text("gateway.tls_key"))
+        if certificate.isEmpty, key.isEmpty { return nil }
+        guard !certificate.isEmpty, !key.isEmpty else {
+            throw ConfigurationError("gateway.tls_certificate and gateway.tls_key belong together, one is empty")
+        }
+        do {
+            return try TLSContext(server: TLSFiles(certificateChain: certificate, privateKey: key), protocols: .http2OrHTTP1)
+        } catch {
+            throw ConfigurationError("gateway.tls_certificate: \(error)")
+        }
+    }
+
+    var serverLimits: ServerLimits {
+        var limits = ServerLimits()
+        limits.maximumConnections = integer("gateway.max_connections")
+        limits.maximumBufferedResponse = bytes("gateway.max_buffered")
+        limits.headTimeout = seconds("gateway.header_timeout")
+        limits.bodyTimeout = seconds("gateway.body_timeout")
+        limits.idleTimeout = seconds("gateway.idle_timeout")
+        limits.stallTimeout = seconds("gateway.write_timeout")
+        limits.http.resetBurst = integer("gateway.reset_burst")
+        limits.http.resetsPerSecond = integer("gateway.reset_rate")
+        return limits
+    }
+
+    fileprivate func keys() throws(ConfigurationError) -> APIKeys {
+        var keys = list("gateway.api_keys")
+        let file = text("gateway.api_keys_file")
+        if !file.isEmpty {
+            guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
+                throw ConfigurationError("gateway.api_keys_file: cannot read \(file)")
+            }
+            let lines = content.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+            keys += lines.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+        }
+        do throws(APIKeyError) {
+            return try APIKeys(keys)
+        } catch {
+            throw ConfigurationError("gateway.api_keys: \(error)")
+        }
+    }
+}
+
+extension GatewayConfiguration {
+    init(_ settings: Settings) throws(ConfigurationError) {
+        self.init()
+        keys = try settings.keys()
+        admission.sequences = settings.integer("gateway.max_sequences")
+        admission.queuedTokens = settings.integer("gateway.max_queued_tokens")
+        preparationLimit = settings.integer("gateway.max_preparing")
+        keepAlive = settings.seconds("gateway.keep_alive_comment")
+        bufferLimit = settings.bytes("gateway.max_buffered")
+        pauseBytes = min(pauseBytes, bufferLimit)
+        requestTimeout = settings.seconds("gateway.request_timeout")
+        if let problem = problems().first { throw ConfigurationError("gateway: \(problem)") }
+    }
+}
+
+extension AdminConfiguration {
+    init(_ settings: Settings) {
+        self.init()
+        progressLimit = settings.seconds("admin.stall_after")
+        version = Version.number
+        processID = ProcessInfo.processInfo.processIdentifier
+    }
+}

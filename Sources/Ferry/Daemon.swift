@@ -1,0 +1,137 @@
+internal import Admin
+internal import Engine
+internal import Foundation
+internal import Gateway
+internal import HTTP
+internal import Inference
+internal import Logging
+internal import Model
+internal import Platform
+internal import Reactor
+internal import Server
+internal import ServiceLifecycle
+internal import Telemetry
+internal import Tokenization
+internal import Transfer
+internal import UnixSignals
+internal import Wire
+
+/// The server process: loads the model, joins worker, gateway and listeners, runs them until a signal, drains.
+struct Daemon {
+    let settings: Settings
+
+    func run() async throws {
+        let configuration = try GatewayConfiguration(settings)
+        let endpoints = try settings.endpoints("gateway.listen")
+        let adminEndpoints = try settings.endpoints("admin.listen")
+        let tls = try settings.tls()
+        startLogging()
+        let logger = Logger(label: "ferry")
+
+        let directory = try LocalWorker.modelDirectory(settings)
+        let tokenizer = try Tokenizer(directory: directory)
+        let template = try ChatTemplate.load(directory: directory)
+        let bar = ProgressBar("repacking weights")
+        let local = try LocalWorker.load(settings, progress: bar.show)
+        bar.finish()
+        for note in local.notes { logger.info("\(note)") }
+        let model = ServedModel(local, tokenizer: tokenizer, template: template)
+
+        let reactor = try Reactor(name: "reactor")
+        let metrics = MetricRegistry(commonLabels: [MetricLabel("model_name", local.hello.modelName)])
+        let gateway = Gateway(on: reactor, model: model, configuration: configuration, metrics: metrics, logger: Logger(label: "ferry.gateway"))
+        local.channel.open(hello: local.hello, sink: gateway)
+        await gateway.attach(local.channel)
+        let server = HTTPServer(on: reactor, limits: settings.serverLimits, actor: gateway)
+        let admin = Admin(
+            on: reactor, configuration: AdminConfiguration(settings), source: gateway, metrics: metrics)
+        let adminServer = HTTPServer(on: reactor, actor: admin)
+        for endpoint in endpoints { announce("listening", try await server.listen(on: endpoint, tls: tls), encrypted: tls != nil) }
+        for endpoint in adminEndpoints { announce("admin", try await adminServer.listen(on: endpoint), encrypted: false) }
+
+        let drain = settings.seconds("shutdown.drain")
+        var group = ServiceGroupConfiguration(
+            services: [
+                .init(service: WorkerService(local: local)),
+                .init(service: GatewayService(gateway: gateway, server: server, adminServer: adminServer, drain: drain, logger: logger)),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "ferry.services") { _ in SwiftLogNoOpLogHandler() })
+        group.maximumGracefulShutdownDuration = drain + .seconds(10)
+        try await ServiceGroup(configuration: group).run()
+        await reactor.shutdown()
+        logger.notice("stopped")
+    }
+
+    /// One line on standard output that scripts wait for.
+    private func announce(_ what: String, _ endpoint: Endpoint, encrypted: Bool) {
+        let text = "\(endpoint)"
+        let line = "\(what) on " + (text.hasPrefix("unix:") ? text : "\(encrypted ? "https" : "http")://\(text)") + "\n"
+        // Written past the buffers, so that whoever reads a pipe sees it now.
+        FileHandle.standardOutput.write(Data(line.utf8))
+    }
+
+    private func startLogging() {
+        var configuration = LogConfiguration()
+        configuration.level = Logger.Level(rawValue: settings.text("log.level")) ?? .info
+        configuration.format = LogFormat(rawValue: settings.text("log.format")) ?? .text
+        configuration.colour = Environment.isTerminal(2)
+        _ = LogSetup.bootstrap(
+            configuration,
+            output: LogOutput(
+                write: { FileHandle.standardError.write(Data($0)) },
+                now: { Int64(Date().timeIntervalSince1970 * 1e9) }))
+    }
+}
+
+/// Runs the worker; when everything else has stopped, closes its channel.
+private struct WorkerService: Service {
+    let local: LocalWorker
+
+    func run() async throws {
+        await withGracefulShutdownHandler {
+            await local.worker.run()
+        } onGracefulShutdown: {
+            local.channel.close()
+        }
+    }
+}
+
+/// Runs the gateway; on shutdown refuses new work, lets streams end within the limit, then closes the listeners.
+private struct GatewayService: Service {
+    let gateway: Gateway
+    let server: HTTPServer
+    let adminServer: HTTPServer
+    let drain: Duration
+    let logger: Logger
+
+    func run() async throws {
+        async let running: Void = gateway.run()
+        try? await gracefulShutdown()
+        await gateway.beginDrain()
+        let cutOff = await server.drain(within: drain)
+        if cutOff > 0 { logger.warning("\(cutOff) answers were cut off after \(drain)") }
+        await gateway.idle()
+        await adminServer.drain(within: .seconds(1))
+        gateway.stop()
+        await running
+    }
+}
+
+extension ServedModel {
+    /// What the gateway speaks for, out of a loaded worker.
+    fileprivate init(_ local: LocalWorker, tokenizer: Tokenizer, template: ChatTemplate?) {
+        var sampling = SamplingParameters()
+        let defaults = local.defaults
+        // `do_sample: false` says that the authors recommend greedy decoding; clients expect OpenAI's temperature of 1 otherwise.
+        sampling.temperature = defaults.doSample == false ? 0 : defaults.temperature ?? 1
+        sampling.topP = defaults.topP ?? 1
+        sampling.topK = defaults.topK ?? 0
+        sampling.minP = defaults.minP ?? 0
+        sampling.repetitionPenalty = defaults.repetitionPenalty ?? 1
+        self.init(
+            names: [local.hello.modelName], tokenizer: tokenizer, template: template, vocabulary: local.hello.shape.vocabulary,
+            endTokens: Set(defaults.endTokens + [tokenizer.eosToken].compactMap { $0 }), samplingDefaults: sampling,
+            fingerprint: "ferry-\(local.hello.modelDigest.prefix(12))-\(local.hello.instructionSet)-\(local.hello.dtype)",
+            created: Int64(Date().timeIntervalSince1970))
+    }
+}

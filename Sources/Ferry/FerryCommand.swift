@@ -1,0 +1,65 @@
+internal import ArgumentParser
+internal import Foundation
+
+/// The program `ferry`: parses the command line, runs one command, maps outcomes to exit codes.
+@main struct FerryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ferry",
+        abstract: "Serves large language models over HTTP/1.1 and HTTP/2.",
+        discussion: """
+            Examples:
+              ferry serve                                  the bundled model on 127.0.0.1:8080
+              ferry serve --model ~/models/SmolLM2-135M    your own
+              ferry generate --prompt "What is 347 + 285?"
+              ferry bench --shape smollm2-135m
+
+            Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.
+            """,
+        version: Version.text,
+        subcommands: [ServeCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Foundation.exit(report(error))
+        }
+    }
+
+    /// Says what went wrong on standard error and gives the exit code.
+    private static func report(_ error: any Error) -> Int32 {
+        switch error {
+        case let error as ConfigurationError:
+            complain(error.description)
+            return 78
+        case let error as CommandFailure:
+            complain(error.description)
+            return 1
+        default:
+            // Help and version arrive here too, with exit code 0 and their text on standard output.
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if code == .success {
+                print(message)
+                return 0
+            }
+            FileHandle.standardError.write(Data((message + "\n").utf8))
+            return code == .validationFailure ? 2 : 1
+        }
+    }
+
+    private static func complain(_ text: String) {
+        FileHandle.standardError.write(Data("ferry: \(text)\n".utf8))
+    }
+}
+
+/// A command could not do what it was asked; the text names the file, key or tensor at fault.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

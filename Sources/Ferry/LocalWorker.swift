@@ -1,0 +1,98 @@
+internal import Engine
+internal import Foundation
+internal import Inference
+internal import Kernels
+internal import Model
+internal import Platform
+internal import Scheduling
+internal import Transfer
+internal import Weights
+internal import Wire
+
+/// A model loaded into this process, with the worker that serves it and the channel that leads there.
+struct LocalWorker {
+    let channel: InMemoryChannel
+    let worker: Worker
+    let hello: WorkerHello
+    let defaults: GenerationDefaults
+    /// Sentences for the log: where the weights came from, what was rounded.
+    let notes: [String]
+
+    /// Loads the model that the settings name and takes all memory it will need.
+    ///
+    /// - Parameter progress: told how much of the weights is repacked, 0 to 1.
+    static func load(_ settings: Settings, progress: (Double) -> Void) throws -> LocalWorker {
+        let directory = try modelDirectory(settings)
+        let team = try threadTeam(threads: settings.integer("engine.threads"))
+        let type: ElementType = settings.text("model.dtype") == "f32" ? .f32 : .bf16
+        let folder = settings.text("model.cache")
+        let cache = folder.isEmpty ? CacheFolder.standard { Environment.variables[$0] } : CacheFolder(path: folder)
+        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, type: type, cache: cache, team: team) {
+            progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes)))
+        }
+        let shape = weights.configuration.shape
+        let pageBytes = weights.keyValueGeometry.pageBytes
+        let pages = try self.pages(settings, pageBytes: pageBytes, context: shape.context)
+        let sequenceLimit = min(shape.context, pages * Page.tokens)
+        let stepTokens = settings.integer("engine.step_tokens")
+        let running = settings.integer("engine.running_sequences")
+        let modelLimits = DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit)
+        let (threads, instructionSet) = (team.threads, team.instructionSet)
+        let fingerprint = "\(weights.fingerprint)-\(type)-\(team.instructionSet.name)"
+        let name = settings.text("model.name")
+        let channel = InMemoryChannel()
+        let worker = try Worker(
+            thread: WorkerThread(name: "engine"),
+            limits: SchedulerLimits(
+                stepTokens: stepTokens, runningSequences: running, waitingSequences: settings.integer("engine.waiting_sequences"),
+                sequenceTokens: sequenceLimit),
+            pages: pages, fingerprint: fingerprint, channel: channel
+        ) {
+            let team = ThreadTeam(threads: threads, instructionSet: instructionSet)
+            return try ModelRunner(model: DecoderModel(weights, limits: modelLimits, team: team), pages: pages)
+        }
+        let hello = WorkerHello(
+            worker: "local-0", modelName: name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name,
+            modelDigest: weights.fingerprint.description, shape: shape, sequenceLimit: sequenceLimit, pagesTotal: pages,
+            instructionSet: team.instructionSet.name, dtype: "\(type)")
+        var notes = origin.warnings + origin.rounded
+        notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
+        return LocalWorker(
+            channel: channel, worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), notes: notes)
+    }
+
+    static func modelDirectory(_ settings: Settings) throws -> String {
+        let path = settings.text("model.path")
+        if path.isEmpty {
+            guard let bundled = Environment.bundledModel else {
+                throw ConfigurationError("model.path is not set and models/pilot was not found beside the program or in the working directory")
+            }
+            return bundled
+        }
+        let expanded = NSString(string: path).expandingTildeInPath
+        guard FileManager.default.fileExists(atPath: expanded + "/config.json") else {
+            throw ConfigurationError("model.path is \"\(path)\", a directory with config.json was expected")
+        }
+        return expanded
+    }
+
+    static func threadTeam(threads: Int) throws -> ThreadTeam {
+        let set: InstructionSet
+        do { set = try InstructionSet.selected() } catch { throw ConfigurationError("FERRY_ISA: \(error)") }
+        return ThreadTeam(threads: threads > 0 ? threads : ProcessInfo.processInfo.activeProcessorCount, instructionSet: set)
+    }
+
+    /// How many pages the settings pay for; at least what one sequence of two pages needs.
+    private static func pages(_ settings: Settings, pageBytes: Int, context: Int) throws -> Int {
+        let wanted = settings.bytes("engine.kv_memory")
+        let perSequence = Page.count(forTokens: context)
+        if wanted == 0 {
+            let quarter = Int(ProcessInfo.processInfo.physicalMemory / 4)
+            return max(2, min(32 * perSequence, quarter / pageBytes))
+        }
+        guard wanted >= 2 * pageBytes else {
+            throw ConfigurationError("engine.kv_memory is \(wanted) bytes, at least two pages of \(pageBytes) bytes were expected")
+        }
+        return wanted / pageBytes
+    }
+}

@@ -1,0 +1,32 @@
+internal import Foundation
+
+/// Progress of long work on standard error: a bar on a terminal, nothing elsewhere.
+final class ProgressBar {
+    private let title: String
+    private let visible = Environment.isTerminal(2)
+    private var lastShown = -1
+
+    init(_ title: String) { self.title = title }
+
+    /// - Parameter share: 0 to 1.
+    func show(_ share: Double) {
+        let percent = Int(share * 100)
+        guard visible, percent != lastShown else { return }
+        lastShown = percent
+        let filled = percent * 30 / 100
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+        write("\r\(title) \(bar) \(percent) %")
+    }
+
+    func finish() {
+        if visible, lastShown >= 0 { write("\r\u{1B}[K") }
+    }
+
+    /// One line for a person who watches.
+    func note(_ text: String) {
+        guard visible else { return }
+        write("\u{1B}[2m\(text)\u{1B}[0m\n")
+    }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}

@@ -1,0 +1,31 @@
+internal import ArgumentParser
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve a model over the OpenAI API.",
+        discussion: """
+            Examples:
+              ferry serve
+              ferry serve --model ~/models/Qwen2.5-0.5B-Instruct --listen 127.0.0.1:8000
+              ferry serve --config configs/local.yaml --set engine.threads=4 --set gateway.max_requests=64
+
+            Settings come from --set and flags, then the environment (FERRY_ENGINE_THREADS=4), then the file, then defaults.
+            SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused.
+            """)
+
+    @Option(name: .long, help: "YAML file with settings; configs/local.yaml shows every key.") var config: String?
+    @Option(name: .long, help: "Hugging Face model directory (model.path).") var model: String?
+    @Option(name: .long, help: "Addresses of the API, separated by commas (gateway.listen).") var listen: String?
+    @Option(name: .long, help: "Addresses of health and metrics (admin.listen).") var admin: String?
+    @Option(name: .long, help: ArgumentHelp("One setting; may be repeated.", valueName: "key=value")) var set: [String] = []
+    @Flag(name: .long, help: "Print the effective settings with their origins and exit.") var printConfig = false
+
+    func run() async throws {
+        var settings = try Settings(file: config, environment: Environment.variables, overrides: set)
+        if let model { try settings.set("model.path", to: model, origin: "--model") }
+        if let listen { try settings.set("gateway.listen", to: listen, origin: "--listen") }
+        if let admin { try settings.set("admin.listen", to: admin, origin: "--admin") }
+        if printConfig { return print(settings.description) }
+        try await Daemon(settings: settings).run()
+    }
+}

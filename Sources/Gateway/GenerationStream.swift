@@ -1,0 +1,207 @@
+internal import HTTP
+internal import Inference
+internal import Platform
+internal import Server
+internal import Tokenization
+internal import Wire
+
+/// The answer to one generation request: joins what its sequences produce with the client's exchange. Reactor thread.
+///
+/// The exchange's closures and the gateway drive it; it decides nothing about sequences, the gateway does.
+final class GenerationStream {
+    struct Choice {
+        let sequence: SequenceID
+        let prompt: Int
+        var detokenizer: IncrementalDetokenizer
+        var stream: ChoiceStream
+        /// The worker's last word; nil while it computes.
+        var ending: SequenceEnding?
+        var isFinishSent = false
+        var lastToken: MonotonicInstant?
+    }
+
+    enum Progress: Equatable {
+        case going
+        /// Everything has been handed to the exchange.
+        case complete
+        /// The client takes too little; more than the bound waits.
+        case tooSlow
+    }
+
+    let exchange: Exchange
+    /// As the client knows the request.
+    let requestID: String
+    let options: GenerationOptions
+    let prompts: [PreparedPrompt]
+    private let model: ServedModel
+    private let header: ResponseHeader
+    private var writer: EventWriter
+    private(set) var choices: [Choice]
+    /// When bytes were last handed to the exchange.
+    private(set) var lastWrite: MonotonicInstant
+    private var endingsMissing: Int
+
+    init(
+        _ exchange: Exchange, requestID: String, _ header: ResponseHeader, _ prepared: PreparedGeneration, model: ServedModel,
+        sequences: [SequenceID], at now: MonotonicInstant
+    ) {
+        let options = prepared.options
+        precondition(sequences.count == prepared.prompts.count * options.choices, "\(sequences.count) sequences for \(prepared.prompts.count) prompts")
+        self.exchange = exchange
+        self.requestID = requestID
+        self.options = options
+        self.prompts = prepared.prompts
+        self.model = model
+        self.header = header
+        self.lastWrite = now
+        self.endingsMissing = sequences.count
+        writer = EventWriter(
+            header, choices: sequences.count, reportsUsage: options.reportsUsage, wantsLogprobs: options.sampling.topLogprobs != nil)
+        choices = sequences.enumerated().map { index, sequence in
+            Choice(
+                sequence: sequence, prompt: index / options.choices,
+                detokenizer: IncrementalDetokenizer(model.tokenizer, skipSpecialTokens: options.skipsSpecialTokens),
+                stream: ChoiceStream(
+                    stops: options.stops, includesStop: options.includesStop, minTokens: options.sampling.minTokens,
+                    keepsTokens: options.reportsTokenIDs))
+        }
+    }
+
+    /// Sends the head at once, before any prefill: proxies and clients then know that the request is being served.
+    func begin() {
+        guard options.streams else { return }
+        var headers = ServerSentEvents.headers
+        headers.append("x-request-id", requestID)
+        exchange.beginStream(status: 200, headers: headers)
+        for (index, choice) in choices.enumerated() {
+            let prompt = prompts[choice.prompt]
+            writer.role(choice: index, promptTokenIDs: options.reportsTokenIDs ? prompt.tokens : nil)
+            guard !prompt.echo.isEmpty else { continue }
+            var echo = ChoiceDelta()
+            echo.text = prompt.echo
+            writer.delta(choice: index, echo)
+        }
+        send()
+    }
+
+    /// - Returns: true when the answer ended by a stop string: its sequence has to be cancelled.
+    func accept(_ event: TokenEvent, choice index: Int) -> Bool {
+        guard !choices[index].stream.isFinished else { return false }
+        // An end token is part of the count, not of the text.
+        let isHidden = !options.includesStop && options.sampling.stopTokens.contains(event.token)
+        let text = isHidden ? "" : choices[index].detokenizer.append(event.token)
+        return choices[index].stream.accept(event.token, text: text, report: report(event))
+    }
+
+    private func report(_ event: TokenEvent) -> TokenReport? {
+        guard let top = options.sampling.topLogprobs, let logprob = event.logprob else { return nil }
+        return TokenReport(
+            token: model.report(of: event.token, logprob: logprob),
+            alternatives: event.alternatives.prefix(top).map { model.report(of: $0.token, logprob: $0.logprob) })
+    }
+
+    /// Notes that a token of `choice` came.
+    ///
+    /// - Returns: the time since the one before; nil for the first.
+    func noteToken(choice index: Int, at now: MonotonicInstant) -> Duration? {
+        defer { choices[index].lastToken = now }
+        return choices[index].lastToken.map { now.since($0) }
+    }
+
+    /// The worker is done with the sequence of `choice`.
+    ///
+    /// - Throws: what the client is told when the ending is none that an answer can have.
+    func end(_ ending: SequenceEnding, choice index: Int) throws(APIError) {
+        guard choices[index].ending == nil else { return }
+        choices[index].ending = ending
+        endingsMissing -= 1
+        guard !choices[index].stream.isFinished else { return }
+        choices[index].stream.end(try finish(ending.reason), rest: choices[index].detokenizer.finish())
+    }
+
+    private func finish(_ reason: FinishReason) throws(APIError) -> ChoiceFinish {
+        switch reason {
+        case .stop(nil): return .end
+        case .stop(let token?): return options.stopTokens.contains(token) ? .stopToken(token) : .end
+        case .length: return .length
+        case .cancelled: throw APIError(.requestCancelled, "the request was cancelled by the server")
+        case .deadlineExceeded: throw APIError(.deadlineExceeded, "the request's time is over; the answer was not finished")
+        case .failed(let text): throw APIError(.internalError, text)
+        }
+    }
+
+    /// Hands on what there is to the client, as far as the client keeps up.
+    func pump(pauseBytes: Int, bufferLimit: Int, ferry: () -> FerryReport, at now: MonotonicInstant) -> Progress {
+        guard options.streams else {
+            guard endingsMissing == 0 else { return .going }
+            respond(ferry: options.reportsFerry ? ferry() : nil)
+            return .complete
+        }
+        let waiting = exchange.bufferedBytes
+        if waiting > pauseBytes {
+            let gathered = choices.reduce(0) { $0 + $1.stream.pendingBytes }
+            return waiting + gathered > bufferLimit ? .tooSlow : .going
+        }
+        for index in choices.indices {
+            if let delta = choices[index].stream.take() {
+                writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
+            }
+            if let finish = choices[index].stream.finish, !choices[index].isFinishSent {
+                choices[index].isFinishSent = true
+                writer.finish(choice: index, finish, usage: runningUsage)
+            }
+        }
+        if endingsMissing == 0 {
+            writer.summary(usage, ferry: options.reportsFerry ? ferry() : nil)
+            writer.done()
+        }
+        if !writer.bytes.isEmpty { lastWrite = now }
+        send()
+        guard endingsMissing == 0 else { return .going }
+        exchange.finish()
+        return .complete
+    }
+
+    /// A comment frame when nothing was sent for `interval` and the client has taken everything.
+    func keepAlive(_ interval: Duration, at now: MonotonicInstant) {
+        guard options.streams, now.since(lastWrite) >= interval, exchange.bufferedBytes == 0 else { return }
+        lastWrite = now
+        exchange.write(EventWriter.keepAlive)
+    }
+
+    /// Ends a stream that has begun with the error as its last event.
+    func fail(_ error: APIError) {
+        writer.error(error)
+        send()
+        exchange.finish()
+    }
+
+    private func send() { writer.drain { exchange.write($0) } }
+
+    private func respond(ferry: FerryReport?) {
+        var finished: [FinishedChoice] = []
+        for index in choices.indices {
+            guard let finish = choices[index].stream.finish else { preconditionFailure("choice \(index) answered while running") }
+            var choice = FinishedChoice(delta: choices[index].stream.take() ?? ChoiceDelta(), finish: finish)
+            let prompt = prompts[choices[index].prompt]
+            choice.echo = prompt.echo
+            if options.reportsTokenIDs { choice.promptTokenIDs = prompt.tokens }
+            finished.append(choice)
+        }
+        let body = ResponseBody.bytes(header, finished, usage: usage, options: options, ferry: ferry)
+        exchange.respond(status: 200, headers: ["content-type": "application/json", "x-request-id": requestID], body: body)
+    }
+
+    private var runningUsage: Usage? { options.reportsUsageContinuously ? usage : nil }
+
+    /// Counts so far: each prompt once, cached tokens as its first choice found them.
+    var usage: Usage {
+        var usage = Usage()
+        for prompt in prompts { usage.promptTokens += prompt.tokens.count }
+        for (index, choice) in choices.enumerated() {
+            usage.completionTokens += choice.stream.generated
+            if index % options.choices == 0 { usage.cachedTokens += choice.ending?.cachedTokens ?? 0 }
+        }
+        return usage
+    }
+}

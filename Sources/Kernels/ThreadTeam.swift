@@ -1,0 +1,183 @@
+internal import CKernels
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// A fixed number of threads that compute one thing together: the caller and `threads - 1` helpers.
+///
+/// Owned and called by one thread at a time (it is not Sendable). Work is cut into chunks that whoever is free claims, so that a
+/// helper delayed by another process costs one chunk, not half of the work; a helper that does not come in time is not waited
+/// for, and helpers that stall in the middle are left out for a while (`HelperTrust`). Helpers wait for the next call spinning, at
+/// most about a millisecond, and then sleep. They end with the team.
+package final class ThreadTeam {
+    package let threads: Int
+    package let instructionSet: InstructionSet
+    private let crew: Crew
+    private var trust = HelperTrust()
+    /// Partial results of attention over long contexts; grown when a call needs more, kept between calls.
+    var attentionStates: Scratch?
+
+    /// - Parameters:
+    ///   - threads: 1...256; 1 starts no helper.
+    ///   - name: the helpers are called `name-1`, `name-2`, … (the system shows 15 bytes).
+    package init(threads: Int, instructionSet: InstructionSet, name: String = "compute") {
+        precondition((1...256).contains(threads), "a team of \(threads) threads; expected 1...256")
+        precondition(instructionSet.isSupported, "this machine lacks \(instructionSet)")
+        self.threads = threads
+        self.instructionSet = instructionSet
+        self.crew = Crew()
+        for i in 1..<threads { crew.start(name: "\(name)-\(i)") }
+    }
+
+    deinit { crew.stop() }
+
+    /// Calls `body` once for each of `0..<chunks`, in any order, on any of the threads; returns when all calls have returned.
+    ///
+    /// `body` must not call `run` of the same team. Writes by `body` are visible afterwards, and earlier writes to `body`.
+    package func run(chunks: Int, _ body: @Sendable (Int) -> Void) {
+        let start = SystemClock().now.nanoseconds
+        guard threads > 1 && chunks > 1 && trust.calls(at: start) else {
+            for chunk in 0..<max(0, chunks) { body(chunk) }
+            return
+        }
+        let worked = withoutActuallyEscaping(body) { crew.run(chunks: chunks, $0) }
+        let end = SystemClock().now.nanoseconds
+        trust.endCall(at: end, work: worked - start, wait: end - worked)
+    }
+}
+
+/// Memory that a team keeps between calls.
+final class Scratch {
+    let slab: Slab
+
+    init(bytes: Int, purpose: String) throws(FileError) { slab = try Slab(bytes: bytes, purpose: purpose) }
+}
+
+/// What the caller and the helpers share.
+///
+/// A call is open while `gate` is odd. A helper enters (`inside` + 1), looks at the gate again, and only then touches the job; the
+/// caller closes the gate, and then waits until nobody is inside. Both sides write before they read in one total order, so
+/// either the helper sees the gate closed or the caller sees the helper.
+@safe
+private final class Crew: @unchecked Sendable {
+    // Sendable by argument: `body` and `chunks` are written only while the gate is closed and nobody is inside, and read only by
+    // those inside; `mutex` and `condition` are made for sharing.
+    private var body: (@Sendable (Int) -> Void)?
+    private var chunks = 0
+    private let gate = Atomic<Int>(0)
+    private let next = Atomic<Int>(0)
+    private let inside = Atomic<Int>(0)
+    private let sleepers = Atomic<Int>(0)
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    /// The gate's last value: helpers end.
+    private static let stopped = -2
+
+    init() {
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe condition.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    func start(name: String) {
+        var thread = pthread_t()
+        let helper = unsafe Unmanaged.passRetained(Helper(crew: self, name: name)).toOpaque()
+        let status = unsafe pthread_create(&thread, nil, { argument in
+            let helper = unsafe Unmanaged<Helper>.fromOpaque(argument!).takeRetainedValue()
+            nameThisThread(helper.name)
+            helper.crew.serve()
+            return nil
+        }, helper)
+        precondition(status == 0, "cannot start the thread \(name): error \(status)")
+        pthread_detach(thread)
+    }
+
+    func stop() { move(gateTo: Self.stopped) }
+
+    /// Returns when the caller's own work ended and its wait for the helpers began.
+    func run(chunks: Int, _ body: @escaping @Sendable (Int) -> Void) -> UInt64 {
+        self.body = body
+        self.chunks = chunks
+        next.store(0, ordering: .relaxed)
+        let open = gate.load(ordering: .relaxed) + 1
+        precondition(open % 2 == 1, "run was called inside run")
+        move(gateTo: open)
+        claim(body, chunks)
+        let worked = SystemClock().now.nanoseconds
+        gate.store(open &+ 1, ordering: .sequentiallyConsistent)
+        var waits = 0
+        while inside.load(ordering: .sequentiallyConsistent) != 0 {
+            waits += 1
+            // A helper without a core (a busy neighbour) gets ours after about 0.1 ms.
+            if waits < 2000 { ck_pause() } else { sched_yield() }
+        }
+        self.body = nil
+        return worked
+    }
+
+    private func claim(_ body: (Int) -> Void, _ chunks: Int) {
+        while true {
+            let chunk = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard chunk < chunks else { return }
+            body(chunk)
+        }
+    }
+
+    private func move(gateTo value: Int) {
+        gate.store(value, ordering: .sequentiallyConsistent)
+        guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        unsafe pthread_mutex_lock(mutex)
+        unsafe pthread_cond_broadcast(condition)
+        unsafe pthread_mutex_unlock(mutex)
+    }
+
+    /// A helper's life.
+    private func serve() {
+        var seen = 0
+        while true {
+            let value = waitForGate(after: seen)
+            if value == Self.stopped { return }
+            seen = value
+            guard value % 2 == 1 else { continue }
+            inside.wrappingAdd(1, ordering: .sequentiallyConsistent)
+            if gate.load(ordering: .sequentiallyConsistent) == value, let body { claim(body, chunks) }
+            inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// Returns when the gate differs from `seen`.
+    private func waitForGate(after seen: Int) -> Int {
+        let clock = SystemClock()
+        let start = clock.now
+        while true {
+            for _ in 0..<256 {
+                let value = gate.load(ordering: .acquiring)
+                if value != seen { return value }
+                ck_pause()
+            }
+            if clock.now.since(start) > .milliseconds(1) { break }
+        }
+        unsafe pthread_mutex_lock(mutex)
+        sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        while gate.load(ordering: .sequentiallyConsistent) == seen { unsafe pthread_cond_wait(condition, mutex) }
+        sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        unsafe pthread_mutex_unlock(mutex)
+        return gate.load(ordering: .acquiring)
+    }
+}
+
+private final class Helper: Sendable {
+    let crew: Crew
+    let name: String
+    init(crew: Crew, name: String) {
+        self.crew = crew
+        self.name = name
+    }
+}

@@ -1,0 +1,103 @@
+internal import Kernels
+internal import Platform
+
+/// Turns stored tensors into an image: packs, rounds or widens, and digests every part.
+struct WeightBuilder {
+    let checkpoint: Checkpoint
+    let plan: WeightPlan
+    let type: ElementType
+
+    /// Checks that every source exists with the shape and a type that the plan needs, before any of them is read.
+    func check() throws(CheckpointError) {
+        for operand in plan.operands {
+            for source in operand.sources {
+                guard let (file, entry) = checkpoint.tensor(source.tensor) else {
+                    let place = checkpoint.files.count == 1 ? checkpoint.files[0].name : Checkpoint.indexName
+                    throw CheckpointError(file: place, tensor: source.tensor, reason: "it is missing")
+                }
+                let expected = operand.form == .vector ? [source.rows] : [source.rows, operand.columns]
+                guard entry.shape == expected else {
+                    throw CheckpointError(
+                        file: file.name, tensor: source.tensor, reason: "shape \(entry.shape) was found, \(expected) was expected")
+                }
+                guard entry.type.sourceType != nil else {
+                    throw CheckpointError(
+                        file: file.name, tensor: source.tensor, reason: "type \(entry.type) was found; BF16, F16 or F32 was expected")
+                }
+            }
+        }
+    }
+
+    /// How many tensors of each stored type lose precision in this image.
+    var rounded: [(type: StoredType, count: Int)] {
+        guard type == .bf16 else { return [] }
+        var counts: [StoredType: Int] = [:]
+        for operand in plan.operands where operand.form != .vector {
+            for source in operand.sources {
+                if let type = checkpoint.tensor(source.tensor)?.entry.type, type != .bf16 { counts[type, default: 0] += 1 }
+            }
+        }
+        return counts.map { ($0.key, $0.value) }.sorted { $0.type.description < $1.type.description }
+    }
+
+    /// Bytes of an operand in memory.
+    static func byteCount(_ operand: WeightPlan.Operand, type: ElementType) -> Int {
+        switch operand.form {
+        case .panels: PanelMatrix.byteCount(rows: operand.rows, columns: operand.columns, type: type)
+        case .table: operand.rows * operand.columns * type.byteCount
+        case .vector: operand.rows * operand.columns * 4
+        }
+    }
+
+    /// Fills the zeroed `draft` with the image that `header` describes. `check()` has passed.
+    func fill(_ draft: inout FileDraft, header: WeightImageHeader, progress: (WeightProgress) -> Void) {
+        var header = header
+        for (index, operand) in plan.operands.enumerated() {
+            let range = header.entries[index].range
+            var row = 0
+            for source in operand.sources {
+                guard let (file, entry) = checkpoint.tensor(source.tensor), let sourceType = entry.type.sourceType else {
+                    preconditionFailure("\(source.tensor) was not checked")
+                }
+                let stored = file.mapping.bytes.extracting(entry.range)
+                switch operand.form {
+                case .panels:
+                    draft.change(range) {
+                        PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, type: type, into: &$0)
+                    }
+                case .table:
+                    let offset = range.lowerBound + row * operand.columns * type.byteCount
+                    Self.convert(stored, as: sourceType, to: type, columns: operand.columns, into: &draft, at: offset)
+                case .vector:
+                    Self.convert(stored, as: sourceType, to: .f32, columns: source.rows, into: &draft, at: range.lowerBound + row * 4)
+                }
+                row += source.rows
+            }
+            header.entries[index].digest = draft.digest(of: range)
+            progress(WeightProgress(doneBytes: range.upperBound, totalBytes: header.imageBytes))
+        }
+        draft.replace(at: 0, with: header.encoded().rawSpan)
+    }
+
+    /// Copies rows of `columns` numbers, converted. Values that `type` can hold stay as they are.
+    private static func convert(
+        _ source: RawSpan, as sourceType: SourceType, to type: ElementType, columns: Int, into draft: inout FileDraft, at offset: Int
+    ) {
+        let target: SourceType = type == .bf16 ? .bf16 : .f32
+        guard sourceType != target else { return draft.replace(at: offset, with: source) }
+        var floats = [Float](repeating: 0, count: columns)
+        let rowBytes = columns * sourceType.byteCount
+        for row in 0..<(source.byteCount / rowBytes) {
+            let place = offset + row * columns * type.byteCount
+            var span = floats.mutableSpan
+            InstructionSet.scalar.convert(source.extracting((row * rowBytes)..<((row + 1) * rowBytes)), as: sourceType, to: &span)
+            draft.change(place..<(place + columns * type.byteCount)) { InstructionSet.scalar.convert(floats.span, to: target, into: &$0) }
+        }
+    }
+}
+
+/// How far the building of an image is.
+package struct WeightProgress: Sendable, Equatable {
+    package var doneBytes: Int
+    package var totalBytes: Int
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Checks the AVX-512 kernels against the scalar twin on a machine without AVX-512: the same sources, compiled without their target
+# attributes against intrinsics that SIMDe (Debian: libsimde-dev) emulates. Also runs the native kernels that the machine has.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+sources=$here/../../Sources/CKernels
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+compiler=${CC:-clang}
+flags="-O2 -std=gnu17 -I$sources -I$sources/include"
+
+for name in scalar dispatch avx2; do
+    $compiler $flags -c "$sources/$name.c" -o "$out/$name.o"
+done
+for name in avx512 avx512bf16; do
+    sed '/#pragma clang attribute/d' "$sources/$name.c" > "$out/$name.c"
+    # -w: the emulation's casts are not ours to silence one by one.
+    $compiler $flags -w -mavx2 -mfma -mf16c -I"$here/emulation" -c "$out/$name.c" -o "$out/$name.o"
+done
+$compiler $flags -c "$here/twins.c" -o "$out/twins.o"
+$compiler "$out"/*.o -lm -o "$out/twins"
+for set in 1 2 3; do "$out/twins" $set; done

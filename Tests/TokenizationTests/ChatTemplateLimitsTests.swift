@@ -1,0 +1,136 @@
+import Platform
+import Testing
+
+@testable import Tokenization
+
+/// What a hostile template can try, and the bound that ends it. None of them may take long or end the process.
+@Suite struct ChatTemplateLimitsTests {
+    /// The name of the limit that `source` runs into; nil when it renders.
+    private static func limit(
+        _ source: String, _ variables: JSONObject = JSONObject(), _ limits: TemplateLimits = TemplateLimits(steps: 200_000)
+    ) throws -> String? {
+        do {
+            _ = try ChatTemplateFixtures.render(source, variables, limits: limits)
+            return nil
+        } catch .exceeded(_, let limit, _) {
+            return limit
+        }
+    }
+
+    @Test(arguments: [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for i in range(100000) %}{% set x = [1] * 1000 %}{% endfor %}",
+        "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
+        "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}",
+        "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}",
+        "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}",
+        "{{ [0] * 100000000000 }}",
+        "{{ range(100000) | sort | sort(reverse=true) | map('string') | join | length }}",
+        "{% set s = 'a' * 100000 %}{% for i in range(1000) %}{{ s.replace('a', 'b') | length }}{% endfor %}",
+        "{% macro twice() %}{% for i in range(2) %}{{ caller() }}{% endfor %}{% endmacro %}"
+            + String(repeating: "{% call twice() %}", count: 30) + "x" + String(repeating: "{% endcall %}", count: 30),
+    ])
+    func `work beyond the step budget ends`(source: String) throws {
+        #expect(try Self.limit(source) == "steps of work")
+    }
+
+    @Test(arguments: [
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('a', ns.s) %}{% endfor %}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s.join([ns.s, ns.s, ns.s]) %}{% endfor %}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = '%s%s' % (ns.s, ns.s) %}{% endfor %}",
+        "{{ 'x' * 1000000000000 }}", "{{ 'x' | center(99999999) }}", "{{ 'x'.zfill(99999999) }}", "{{ 'x'.ljust(99999999) }}",
+        "{{ 'a\\nb' | indent(99999999) }}", "{{ [1] | tojson(indent=99999999) }}",
+        "{{ ('x' * 1000000).replace('', 'y' * 1000000) }}",
+    ])
+    func `text beyond the byte budget is not made`(source: String) throws {
+        #expect(try Self.limit(source, JSONObject(), TemplateLimits(steps: 1_000_000, outputBytes: 1 << 22)) == "bytes of text")
+    }
+
+    @Test func `output beyond its budget ends`() throws {
+        let limits = TemplateLimits(outputBytes: 1_000)
+        #expect(try Self.limit("{% for i in range(1001) %}x{% endfor %}", JSONObject(), limits) == "bytes of text")
+        #expect(try Self.limit("{% for i in range(1000) %}x{% endfor %}", JSONObject(), limits) == nil)
+    }
+
+    @Test(arguments: [
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% macro a(x) %}{{ b(x) }}{% endmacro %}{% macro b(x) %}{{ a(x) }}{% endmacro %}{{ a(1) }}",
+        "{% macro m() %}{% for i in [1] %}{% if true %}{% set x %}{{ [(((m())))] }}{% endset %}{% endif %}{% endfor %}{% endmacro %}{{ m() }}",
+        "{% macro m(x=m()) %}{% endmacro %}{{ m() }}",
+        "{% macro m() %}{% call m() %}{{ caller() }}{% endcall %}{% endmacro %}{{ m() }}",
+    ])
+    func `macros that call themselves for ever end before the stack does`(source: String) throws {
+        #expect(try Self.limit(source) == "levels of evaluation")
+    }
+
+    @Test(arguments: [
+        String(repeating: "(", count: 10_000) + String(repeating: ")", count: 10_000),
+        String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000),
+        String(repeating: "{1:", count: 10_000) + String(repeating: "}", count: 10_000),
+        String(repeating: "not ", count: 10_000), String(repeating: "-", count: 10_000), "x" + String(repeating: ".a", count: 10_000),
+        "x" + String(repeating: "[0]", count: 10_000), "x" + String(repeating: "|first", count: 10_000),
+        "x" + String(repeating: "()", count: 10_000), String(repeating: "1 if 1 else ", count: 10_000) + "1",
+        "1" + String(repeating: " if 1", count: 10_000),
+        String(repeating: "x[", count: 10_000) + String(repeating: "]", count: 10_000),
+        String(repeating: "f(", count: 10_000) + String(repeating: ")", count: 10_000),
+    ])
+    func `nesting beyond the bound is refused by the parser`(expression: String) throws {
+        // A sign directly behind the braces would be whitespace control.
+        #expect(try Self.limit("{{ " + expression + " }}") == "levels of nesting")
+    }
+
+    @Test func `nested blocks and targets are bounded`() throws {
+        #expect(try Self.limit(String(repeating: "{% if 1 %}", count: 10_000)) == "levels of nesting")
+        #expect(try Self.limit("{% set " + String(repeating: "(", count: 10_000) + String(repeating: ")", count: 10_000) + " %}") == "levels of nesting")
+    }
+
+    @Test func `long flat chains are not nesting`() throws {
+        let sum = "{{ 0" + String(repeating: " + 1", count: 5_000) + " }}"
+        #expect(try ChatTemplateFixtures.render(sum) == "5000")
+        let text = "{{ ''" + String(repeating: " ~ 'a'", count: 2_000) + " }}"
+        #expect(try ChatTemplateFixtures.render(text).utf8.count == 2_000)
+        let branches = "{% if 0 %}" + String(repeating: "{% elif 0 %}", count: 5_000) + "{% else %}x{% endif %}"
+        #expect(try ChatTemplateFixtures.render(branches) == "x")
+    }
+
+    @Test(arguments: [
+        "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}",
+        "{% set ns = namespace(l={}) %}{% for i in range(99999) %}{% set ns.l = {'a': ns.l} %}{% endfor %}",
+        "{% set ns = namespace(l=1) %}{% for i in range(99999) %}{% set ns.l = (ns.l,)|map('string') %}{% set ns.l = [ns.l]|reverse %}{% endfor %}",
+        "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}",
+        "{% set ns = namespace() %}{% set ns.l = [ns] %}{{ ns.l }}",
+    ])
+    func `values nested without end are refused`(source: String) throws {
+        let found = try Self.limit(source)
+        #expect(found == "levels of nested values" || found == "steps of work")
+    }
+
+    @Test func `nested input is bounded`() throws {
+        var value = JSON.array([])
+        for _ in 0..<101 { value = .array([value]) }
+        #expect(try Self.limit("{{ x }}", JSONObject([("x", value)])) == "levels of nested values")
+    }
+
+    @Test func `a range is as long as Python's sandbox allows`() throws {
+        #expect(try Self.limit("{{ range(100000) | length }}") == nil)
+        #expect(try Self.limit("{{ range(100001) | length }}") == "elements of a range")
+        #expect(try Self.limit("{{ range(-9223372036854775807, 9223372036854775807) }}") == "elements of a range")
+        #expect(try Self.limit("{{ range(0, 9223372036854775807, 922337203685477) | length }}") == nil)
+    }
+
+    @Test func `the text of a template is bounded`() throws {
+        let limits = TemplateLimits(sourceBytes: 100)
+        #expect(try Self.limit(String(repeating: "x", count: 101), JSONObject(), limits) == "bytes of template text")
+        #expect(try Self.limit(String(repeating: "x", count: 100), JSONObject(), limits) == nil)
+    }
+
+    @Test func `a thousand messages fit the default budget in the longest of the common templates`() throws {
+        let template = try ChatTemplate(source: try ChatTemplateFixtures.text("qwen3-style.jinja"))
+        let messages = (0..<1_000).map { index -> JSON in
+            ["role": .string(index % 2 == 0 ? "user" : "assistant"), "content": .string("<think>\na\n</think>\n\n" + String(repeating: "word ", count: 400))]
+        }
+        let text = try template.render(messages: messages, addGenerationPrompt: true, now: ChatTemplateFixtures.now)
+        #expect(text.utf8.count > 2_000_000)
+    }
+}
