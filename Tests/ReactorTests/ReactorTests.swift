@@ -2,7 +2,7 @@ import Reactor
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ReactorTests {
     @Test func `an actor on a reactor runs on its thread and nowhere else`() async throws {
         let stage = try Stage()

@@ -21,7 +21,7 @@ struct Certificates {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)), .enabled(if: Certificates.canBeMade))
+@Suite(.timeLimit(.minutes(5)), .enabled(if: Certificates.canBeMade))
 struct TLSTests {
     /// A server and a client stage with an established session between them.
     private func pair(

@@ -4,7 +4,7 @@ import Server
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct HTTP2ServerTests {
     @Test func `a client that stops reading pauses only its own stream`() async throws {
         let service = try await Service()
@@ -91,7 +91,7 @@ struct HTTP2ServerTests {
 }
 
 /// An independent client, if the machine has one.
-@Suite(.timeLimit(.minutes(1)), .enabled(if: Command.exists("curl")))
+@Suite(.timeLimit(.minutes(5)), .enabled(if: Command.exists("curl")))
 struct CurlTests {
     private func curl(_ arguments: String...) async -> Command { await Command.run(["curl", "-s", "-S", "--max-time", "20"] + arguments) }
 
@@ -155,17 +155,6 @@ struct CurlTests {
         await service.end()
     }
 
-    @Test func `a client that gives up is told to the handler`() async throws {
-        let service = try await Service()
-        let answer = await Command.run(["curl", "-s", "--max-time", "0.2", "--http2-prior-knowledge", service.url + "/silent-stream"])
-        #expect(answer.text == "data: first\n\n")
-        guard case .clientGone = await service.closed("/silent-stream") else {
-            Issue.record("expected the client to be gone")
-            return
-        }
-        await service.end()
-    }
-
     @Test func `draining ends HTTP-2 connections after their open streams`() async throws {
         let service = try await Service()
         async let answer = curl("--http2-prior-knowledge", "-o", "/dev/null", "-w", "%{size_download}", service.url + "/stream?20000000")
@@ -178,7 +167,7 @@ struct CurlTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)), .enabled(if: Command.exists("h2load")))
+@Suite(.timeLimit(.minutes(5)), .enabled(if: Command.exists("h2load")))
 struct H2LoadTests {
     @Test func `ten thousand requests over HTTP-2 all succeed`() async throws {
         let service = try await Service()

@@ -43,10 +43,6 @@ final class TestHandler: RequestHandler {
             for waiting in held { waiting.respond(status: 200, body: Array("released\n".utf8)) }
             held = []
             exchange.respond(status: 200)
-        case "/silent-stream":
-            exchange.beginStream(status: 200, headers: ServerSentEvents.headers)
-            exchange.write(Array("data: first\n\n".utf8))
-            held.append(exchange)
         default: exchange.respond(status: 404, body: Array("no such thing\n".utf8))
         }
     }

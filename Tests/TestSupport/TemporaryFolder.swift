@@ -5,7 +5,7 @@ package final class TemporaryFolder: Sendable {
     package let path: String
 
     package init() {
-        let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+        let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? P_tmpdir
         var template = Array((base + "/ferry-test-XXXXXX").utf8CString)
         guard let made = unsafe mkdtemp(&template) else { fatalError("cannot make a temporary folder: error \(errno)") }
         path = unsafe String(cString: made)
