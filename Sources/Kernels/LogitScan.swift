@@ -54,7 +54,9 @@ package enum LogitScan {
     }
 
     /// Replaces each v by w = exp((v − `largest`) · `scale`), or by 0 where w < `floor`; returns Σ w.
-    package static func exponentiate(_ values: inout [Float], minus largest: Float, scale: Float, zeroBelow floor: Float) -> Double {
+    package static func exponentiate(_ values: inout [Float], minus largest: Float, scale: Float, zeroBelow floor: Float)
+        -> Double
+    {
         let factor = scale * log2OfE
         return unsafe values.withUnsafeMutableBufferPointer { values in
             var sum = SIMD8<Double>(repeating: 0)
@@ -114,7 +116,7 @@ package enum LogitScan {
         body(offset, vector)
     }
 
-    /// 2^x for x ≤ 0, to 2 units in the last place; 0 below 2⁻¹²⁵. Polynomial: 2^f around 0 on |f| ≤ ½, Taylor to degree 7.
+    /// 2^x for x ≤ 0, to 2 units in the last place; 0 below 2⁻¹²⁵. Taylor polynomial of 2^f, |f| ≤ ½, to degree 7.
     @inline(always)
     private static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
         let isTiny = .!(x .>= -125)

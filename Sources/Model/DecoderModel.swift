@@ -72,7 +72,9 @@ package final class DecoderModel {
     package var shape: ModelShape { weights.configuration.shape }
 
     /// A matrix for the logits of `rows` rows.
-    package func logitMatrix(rows: Int) throws(FileError) -> FloatMatrix { try FloatMatrix(rows: rows, columns: shape.vocabulary) }
+    package func logitMatrix(rows: Int) throws(FileError) -> FloatMatrix {
+        try FloatMatrix(rows: rows, columns: shape.vocabulary)
+    }
 
     /// Computes `batch`: writes the keys and values of its tokens into the pages of `memory`, and the logits that it asks for
     /// into the first `batch.logitRows` rows of `logits`, in the order of its segments.
@@ -103,7 +105,8 @@ package final class DecoderModel {
     /// Checks the batch and lays out what the kernels want to know of it.
     private func take(_ batch: Batch) {
         precondition(batch.rows > 0 && batch.rows <= limits.rows, "a batch of \(batch.rows) rows, 1 to \(limits.rows) was agreed")
-        precondition(batch.logitRows <= limits.logitRows, "\(batch.logitRows) rows of logits, at most \(limits.logitRows) was agreed")
+        precondition(
+            batch.logitRows <= limits.logitRows, "\(batch.logitRows) rows of logits, at most \(limits.logitRows) was agreed")
         positions.removeAll(keepingCapacity: true)
         picked.removeAll(keepingCapacity: true)
         segments.removeAll(keepingCapacity: true)
@@ -112,7 +115,9 @@ package final class DecoderModel {
                 segment.position >= 0 && segment.position + segment.count <= limits.context,
                 "\(segment.count) tokens at \(segment.position) of a context of \(limits.context)")
             for offset in 0..<segment.count { positions.append(Int32(segment.position + offset)) }
-            for row in (segment.row + segment.count - segment.logitRows)..<(segment.row + segment.count) { picked.append(Int32(row)) }
+            for row in (segment.row + segment.count - segment.logitRows)..<(segment.row + segment.count) {
+                picked.append(Int32(row))
+            }
             segments.append(
                 AttentionSegment(row: segment.row, count: segment.count, position: segment.position, pages: segment.pages))
         }

@@ -33,7 +33,9 @@ package struct DecoderPlan: Sendable, Equatable {
             func name(_ part: String) -> String { Name.layer(layer, part) }
             vector(name(Name.inputNorm), [.init(stored + "input_layernorm.weight", rows: shape.hidden)])
             panels(name(Name.inputs), inputs.map { .init("\(attention)\($0.0).weight", rows: $0.1) }, columns: shape.hidden)
-            if configuration.inputBias { vector(name(Name.inputBias), inputs.map { .init("\(attention)\($0.0).bias", rows: $0.1) }) }
+            if configuration.inputBias {
+                vector(name(Name.inputBias), inputs.map { .init("\(attention)\($0.0).bias", rows: $0.1) })
+            }
             if configuration.headNorms {
                 vector(name(Name.queryNorm), [.init(attention + "q_norm.weight", rows: shape.headDimension)])
                 vector(name(Name.keyNorm), [.init(attention + "k_norm.weight", rows: shape.headDimension)])

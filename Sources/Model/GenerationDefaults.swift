@@ -23,7 +23,8 @@ package struct GenerationDefaults: Sendable, Equatable {
     package init(directory: String) throws(ModelConfigurationError) {
         self.init()
         if FileStamp.isReadable(directory + "/generation_config.json") {
-            self = try Self(ModelConfiguration.object(named: "generation_config.json", in: directory), file: "generation_config.json")
+            self = try Self(
+                ModelConfiguration.object(named: "generation_config.json", in: directory), file: "generation_config.json")
         }
         let model = ConfigurationFields(try ModelConfiguration.object(named: "config.json", in: directory), file: "config.json")
         if endTokens.isEmpty { endTokens = try Self.tokens(model, "eos_token_id") }

@@ -19,7 +19,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var tiedEmbeddings: Bool
 
     package init(
-        family: ModelFamily, shape: ModelShape, normEpsilon: Float, rotary: RotaryConfiguration, inputBias: Bool, outputBias: Bool,
+        family: ModelFamily, shape: ModelShape, normEpsilon: Float, rotary: RotaryConfiguration, inputBias: Bool,
+        outputBias: Bool,
         headNorms: Bool, tiedEmbeddings: Bool
     ) {
         self.family = family
@@ -71,7 +72,8 @@ package struct ModelConfiguration: Sendable, Equatable {
             keyValueHeads = try fields.required("num_key_value_heads", in: Bounds.heads)
         }
         guard heads % keyValueHeads == 0 else {
-            throw fields.failure("num_key_value_heads", "\(keyValueHeads) was found, a divisor of num_attention_heads \(heads) was expected")
+            throw fields.failure(
+                "num_key_value_heads", "\(keyValueHeads) was found, a divisor of num_attention_heads \(heads) was expected")
         }
         let headDimension: Int
         if let given = try fields.integer("head_dim", in: Bounds.headDimension) {
@@ -80,7 +82,8 @@ package struct ModelConfiguration: Sendable, Equatable {
             headDimension = 128
         } else {
             guard hidden % heads == 0, Bounds.headDimension.contains(hidden / heads) else {
-                throw fields.failure("hidden_size", "\(hidden) was found, a multiple of num_attention_heads \(heads) was expected")
+                throw fields.failure(
+                    "hidden_size", "\(hidden) was found, a multiple of num_attention_heads \(heads) was expected")
             }
             headDimension = hidden / heads
         }
@@ -136,7 +139,8 @@ package struct ModelConfiguration: Sendable, Equatable {
         ("partial_rotary_factor", 1), ("rotary_pct", 1), ("rope_interleaved", false),
         ("is_encoder_decoder", false), ("add_cross_attention", false), ("use_qk_norm", false), ("qk_layernorm", false),
         ("attn_logit_softcapping", .null), ("final_logit_softcapping", .null), ("logit_scale", 1), ("logits_scaling", 1),
-        ("embedding_multiplier", 1), ("residual_multiplier", 1), ("attention_multiplier", .null), ("query_pre_attn_scalar", .null),
+        ("embedding_multiplier", 1), ("residual_multiplier", 1), ("attention_multiplier", .null),
+        ("query_pre_attn_scalar", .null),
         ("num_experts", 0), ("num_local_experts", 0), ("attention_chunk_size", .null), ("attn_temperature_tuning", false),
         ("no_rope_layers", .null), ("no_rope_layer_interval", .null), ("layer_norm_eps", .null), ("num_kv_shared_layers", 0),
         ("alibi", false), ("parallel_attn", false), ("attention_sink", false),
@@ -145,7 +149,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     private static func refuseWhatIsMissing(_ fields: ConfigurationFields) throws(ModelConfigurationError) {
         if let quantization = fields["quantization_config"] {
             let method = quantization["quant_method"]?.string.map { "quant_method \"\($0)\"" } ?? quantization.kind
-            throw fields.failure("quantization_config", "\(method) was found; only unquantised bf16, f16 and f32 weights are supported")
+            throw fields.failure(
+                "quantization_config", "\(method) was found; only unquantised bf16, f16 and f32 weights are supported")
         }
         for (key, neutral) in neutralValues {
             guard let value = fields[key] else { continue }
@@ -153,7 +158,8 @@ package struct ModelConfiguration: Sendable, Equatable {
                 if let expected = neutral.double, let found = value.double { expected == found } else { value == neutral }
             guard isNeutral else {
                 let wish = neutral.isNull ? "its absence" : neutral.text
-                throw fields.failure(key, "\(value.text) was found, \(wish) was expected: it changes results in a way that is not supported")
+                throw fields.failure(
+                    key, "\(value.text) was found, \(wish) was expected: it changes results in a way that is not supported")
             }
         }
     }
@@ -163,18 +169,21 @@ package struct ModelConfiguration: Sendable, Equatable {
         _ fields: ConfigurationFields, family: ModelFamily, context: Int
     ) throws(ModelConfigurationError) {
         if try fields.bool("use_sliding_window") == true {
-            throw fields.failure("use_sliding_window", "true was found, false was expected: sliding-window attention is not supported")
+            throw fields.failure(
+                "use_sliding_window", "true was found, false was expected: sliding-window attention is not supported")
         }
         if let types = fields["layer_types"] {
             guard let names = types.array, names.allSatisfy({ $0.string == "full_attention" }) else {
-                throw fields.failure("layer_types", "only \"full_attention\" was expected: sliding-window attention is not supported")
+                throw fields.failure(
+                    "layer_types", "only \"full_attention\" was expected: sliding-window attention is not supported")
             }
         }
         // Qwen writes a window that counts only under `use_sliding_window`, which was false or absent.
         guard family == .llama || family == .mistral else { return }
         if let window = try fields.integer("sliding_window", in: 0...Int(Int32.max)), window < context {
             throw fields.failure(
-                "sliding_window", "\(window) was found, null or at least max_position_embeddings \(context) was expected: "
+                "sliding_window",
+                "\(window) was found, null or at least max_position_embeddings \(context) was expected: "
                     + "sliding-window attention is not supported")
         }
     }
@@ -191,7 +200,8 @@ package struct ModelConfiguration: Sendable, Equatable {
 
     static func object(parsing text: Span<UInt8>, file: String) throws(ModelConfigurationError) -> JSONObject {
         guard text.count <= Bounds.fileBytes else {
-            throw ModelConfigurationError(file: file, reason: "\(text.count) bytes were found, at most \(Bounds.fileBytes) were expected")
+            throw ModelConfigurationError(
+                file: file, reason: "\(text.count) bytes were found, at most \(Bounds.fileBytes) were expected")
         }
         let root: JSON
         do throws(JSONError) {

@@ -57,9 +57,13 @@ package struct RotaryConfiguration: Sendable, Equatable {
                 let original = try fields.integer("original_max_position_embeddings", in: ModelConfiguration.Bounds.context)
             else {
                 throw fields.failure(
-                    "factor", "factor, low_freq_factor, high_freq_factor and original_max_position_embeddings were expected; one is missing")
+                    "factor",
+                    "factor, low_freq_factor, high_freq_factor and original_max_position_embeddings were expected; one is missing"
+                )
             }
-            guard low < high else { throw fields.failure("low_freq_factor", "\(low) was found, less than high_freq_factor was expected") }
+            guard low < high else {
+                throw fields.failure("low_freq_factor", "\(low) was found, less than high_freq_factor was expected")
+            }
             return .llama3(factor: factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext: original)
         case let other:
             throw fields.failure(key, "\"\(other)\" was found; default, linear and llama3 are supported")

@@ -29,7 +29,8 @@ package enum SamplingError: Error, Equatable, CustomStringConvertible {
 extension SamplingParameters {
     /// Whether the choice is the likeliest token of the unmodified logits.
     func isPlainGreedy(position: Int) -> Bool {
-        temperature < Sampler.greedyTemperature && !penalizes && logitBias.isEmpty && (position >= minTokens || stopTokens.isEmpty)
+        temperature < Sampler.greedyTemperature && !penalizes && logitBias.isEmpty
+            && (position >= minTokens || stopTokens.isEmpty)
     }
 
     /// Checks every value's domain.
@@ -47,7 +48,9 @@ extension SamplingParameters {
             repetitionPenalty > 0 && repetitionPenalty.isFinite, "repetition_penalty",
             "\(repetitionPenalty) was found, more than 0 was expected")
         for (token, bias) in logitBias {
-            try require(token >= 0 && Int(token) < vocabulary, "logit_bias", "token \(token) was found, 0 to \(vocabulary - 1) was expected")
+            try require(
+                token >= 0 && Int(token) < vocabulary, "logit_bias",
+                "token \(token) was found, 0 to \(vocabulary - 1) was expected")
             try require(bias.isFinite, "logit_bias", "\(bias) was found for token \(token), a finite number was expected")
         }
     }

@@ -57,7 +57,8 @@ package struct Sampler: Sendable {
         let logSum = Double(raw.value) + LogitScan.logSumOfExponentials(logits, minus: raw.value)
         let logprob = Float(Double(logits[Int(token)]) - logSum)
         return SampledToken(
-            token: token, logprob: logprob, alternatives: Self.likeliest(min(count, Self.mostAlternatives), of: logits, logSum: logSum))
+            token: token, logprob: logprob,
+            alternatives: Self.likeliest(min(count, Self.mostAlternatives), of: logits, logSum: logSum))
     }
 
     /// Log probability of `token` under the distribution that `logits` describe; nil when they describe none.
@@ -93,7 +94,8 @@ package struct Sampler: Sendable {
     }
 
     /// Copies the logits into `scratch` and applies what works on single tokens.
-    private mutating func adjust(_ logits: Span<Float>, _ parameters: SamplingParameters, _ history: TokenHistory?, position: Int) {
+    private mutating func adjust(_ logits: Span<Float>, _ parameters: SamplingParameters, _ history: TokenHistory?, position: Int)
+    {
         LogitScan.copy(logits, into: &scratch)
         if parameters.penalizes {
             guard let history else { preconditionFailure("penalties without a history at position \(position)") }
@@ -122,7 +124,8 @@ package struct Sampler: Sendable {
         let keepsAll = parameters.topK <= 0 || parameters.topK >= vocabulary
         if keepsAll && parameters.topP >= 1 { return drawInIDOrder(uniform * total) }
 
-        let kept = select(count: keepsAll ? vocabulary : parameters.topK, share: Double(parameters.topP), total: total, all: keepsAll)
+        let kept = select(
+            count: keepsAll ? vocabulary : parameters.topK, share: Double(parameters.topP), total: total, all: keepsAll)
         var mass = 0.0
         for candidate in candidates[..<kept] { mass += Double(candidate.value) }
         let target = uniform * mass
@@ -163,8 +166,8 @@ package struct Sampler: Sendable {
         return lead(of: kept, reaching: share * mass) { Double($0.value) }
     }
 
-    /// Rearranges the first `count` candidates so that the likeliest n, the fewest whose measures sum to `target` > 0, come first;
-    /// returns n. Quickselect: each round decides one side of a pivot.
+    /// Rearranges the first `count` candidates so that the likeliest n, the fewest whose measures sum to `target` > 0, come
+    /// first; returns n. Quickselect: each round decides one side of a pivot.
     private mutating func lead(of count: Int, reaching target: Double, measure: (ScoredIndex) -> Double) -> Int {
         var (low, high) = (0, count)
         // What the candidates before `low`, all of which belong, measure together. Always less than the target.

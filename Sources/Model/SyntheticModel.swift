@@ -31,7 +31,8 @@ package struct SyntheticModel: Sendable, Equatable {
         SyntheticModel(
             "qwen3-0.6b", .qwen3,
             ModelShape(
-                layers: 28, hidden: 1024, intermediate: 3072, heads: 16, keyValueHeads: 8, headDimension: 128, vocabulary: 151_936,
+                layers: 28, hidden: 1024, intermediate: 3072, heads: 16, keyValueHeads: 8, headDimension: 128,
+                vocabulary: 151_936,
                 context: 40_960),
             epsilon: 1e-6, rotary: RotaryConfiguration(base: 1_000_000)),
         SyntheticModel(
@@ -58,7 +59,8 @@ package struct SyntheticModel: Sendable, Equatable {
         self.init(
             name: name,
             configuration: ModelConfiguration(
-                family: family, shape: shape, normEpsilon: epsilon, rotary: rotary, inputBias: family == .qwen2, outputBias: false,
+                family: family, shape: shape, normEpsilon: epsilon, rotary: rotary, inputBias: family == .qwen2,
+                outputBias: false,
                 headNorms: family == .qwen3, tiedEmbeddings: true))
     }
 

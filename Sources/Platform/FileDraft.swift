@@ -92,7 +92,8 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
 
     /// Writes `bytes` at `offset`.
     package mutating func replace(at offset: Int, with bytes: RawSpan) {
-        precondition(offset >= 0 && offset <= count - bytes.byteCount, "\(bytes.byteCount) bytes at \(offset) of a draft of \(count)")
+        precondition(
+            offset >= 0 && offset <= count - bytes.byteCount, "\(bytes.byteCount) bytes at \(offset) of a draft of \(count)")
         unsafe bytes.withUnsafeBytes { source in
             guard let start = source.baseAddress else { return }
             unsafe (base! + offset).copyMemory(from: start, byteCount: source.count)
@@ -103,7 +104,9 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
     /// old file or the whole new one.
     package consuming func commit() throws(FileError) {
         precondition(descriptor >= 0, "the draft for \(path) is in memory only")
-        guard unsafe msync(base!, count, MS_SYNC) == 0, fsync(descriptor) == 0 else { throw FileError("write", path: path, code: errno) }
+        guard unsafe msync(base!, count, MS_SYNC) == 0, fsync(descriptor) == 0 else {
+            throw FileError("write", path: path, code: errno)
+        }
         let name = temporaryPath ?? Self.temporaryName(for: path)
         if temporaryPath == nil {
             guard unsafe linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0 else {

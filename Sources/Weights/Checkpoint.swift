@@ -32,13 +32,15 @@ package struct Checkpoint: Sendable {
         if !FileStamp.isReadable(directory + "/" + Self.singleName) {
             guard FileStamp.isReadable(directory + "/" + Self.indexName) else {
                 throw CheckpointError(
-                    file: directory, reason: "neither \(Self.singleName) nor \(Self.indexName) can be read there; one of them was expected")
+                    file: directory,
+                    reason: "neither \(Self.singleName) nor \(Self.indexName) can be read there; one of them was expected")
             }
             let map = try Self.weightMap(ofIndexAt: directory + "/" + Self.indexName)
             names = Array(Set(map.map(\.file))).sorted()
             weightMap = map
             guard names.count <= Self.mostShards else {
-                throw CheckpointError(file: Self.indexName, reason: "\(names.count) shards; at most \(Self.mostShards) were expected")
+                throw CheckpointError(
+                    file: Self.indexName, reason: "\(names.count) shards; at most \(Self.mostShards) were expected")
             }
         }
         var files: [File] = []
@@ -47,7 +49,8 @@ package struct Checkpoint: Sendable {
             let file = try Self.open(name, in: directory)
             for (position, tensor) in file.header.tensors.enumerated() {
                 if let former = positions.updateValue((files.count, position), forKey: tensor.name) {
-                    throw CheckpointError(file: name, tensor: tensor.name, reason: "\(names[former.file]) has a tensor of that name too")
+                    throw CheckpointError(
+                        file: name, tensor: tensor.name, reason: "\(names[former.file]) has a tensor of that name too")
                 }
             }
             files.append(file)
@@ -101,9 +104,12 @@ package struct Checkpoint: Sendable {
         var result: [(tensor: String, file: String)] = []
         result.reserveCapacity(map.count)
         for (tensor, value) in map.members {
-            guard let file = value.string else { throw failure("weight_map.\(tensor) is \(value.kind); a file name was expected") }
+            guard let file = value.string else {
+                throw failure("weight_map.\(tensor) is \(value.kind); a file name was expected")
+            }
             guard isPlainName(file) else {
-                throw failure("weight_map.\(tensor) is \"\(file)\"; the name of a .safetensors file in the same folder was expected")
+                throw failure(
+                    "weight_map.\(tensor) is \"\(file)\"; the name of a .safetensors file in the same folder was expected")
             }
             result.append((tensor, file))
         }

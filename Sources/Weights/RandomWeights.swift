@@ -2,8 +2,8 @@ package import Kernels
 package import Platform
 
 extension WeightStore {
-    /// Random weights for `plan`, in memory: matrices of about deviation 1/√columns, so that values neither grow nor vanish from
-    /// layer to layer; norms 1; other vectors small. The same numbers for the same plan and name.
+    /// Random weights for `plan`, in memory: matrices of about deviation 1/√columns, so that values neither grow nor vanish
+    /// from layer to layer; norms 1; other vectors small. The same numbers for the same plan and name.
     ///
     /// - Throws: `FileError` when the system refuses the memory.
     package init(random plan: WeightPlan, type: ElementType, named name: String, team: ThreadTeam) throws(FileError) {
@@ -35,7 +35,8 @@ extension WeightStore {
     }
 
     /// Values ±(1 + m/128) · 2^e with e one of two neighbours: mean square about 1/columns.
-    private static func fill(_ bytes: inout MutableRawSpan, type: ElementType, columns: Int, from generator: inout WordGenerator) {
+    private static func fill(_ bytes: inout MutableRawSpan, type: ElementType, columns: Int, from generator: inout WordGenerator)
+    {
         let exponent = UInt64(Float(1.0 / (Double(columns).squareRoot() * 1.25)).bitPattern >> 23)
         let exponents = (exponent << 7) &* 0x0001_0001_0001_0001
         for offset in stride(from: 0, to: bytes.byteCount, by: 8) {

@@ -34,10 +34,12 @@ package struct SafetensorsHeader: Sendable, Equatable {
             throw failure("\(fileBytes) bytes are too few for a safetensors file; at least 8 were expected")
         }
         guard length <= UInt64(Self.largestHeader) else {
-            throw failure("its header claims \(length) bytes; at most \(Self.largestHeader) were expected. Is it a safetensors file?")
+            throw failure(
+                "its header claims \(length) bytes; at most \(Self.largestHeader) were expected. Is it a safetensors file?")
         }
         guard Int(length) <= fileBytes - 8, Int(length) <= reader.remaining else {
-            throw failure("its header claims \(length) bytes, the file has \(fileBytes): it is truncated, or not a safetensors file")
+            throw failure(
+                "its header claims \(length) bytes, the file has \(fileBytes): it is truncated, or not a safetensors file")
         }
         dataOffset = 8 + Int(length)
         let text = Span<UInt8>(_bytes: bytes.extracting(8..<dataOffset))

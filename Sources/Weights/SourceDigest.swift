@@ -20,7 +20,9 @@ package struct SourceDigest: Sendable, Equatable {
         value = Self.joined(read)
         wasRead = true
         // A file that changed while it was read has no digest worth remembering.
-        let isSettled = checkpoint.files.allSatisfy { (try? FileStamp(ofFileAt: checkpoint.directory + "/" + $0.name)) == $0.stamp }
+        let isSettled = checkpoint.files.allSatisfy {
+            (try? FileStamp(ofFileAt: checkpoint.directory + "/" + $0.name)) == $0.stamp
+        }
         if let memory, isSettled { try? Self.remember(read, at: memory) }
     }
 
@@ -54,10 +56,12 @@ package struct SourceDigest: Sendable, Equatable {
         for file in files {
             guard let name = file["name"]?.string, let size = file["size"]?.integer, let modified = file["mtime_ns"]?.integer,
                 let changed = file["ctime_ns"]?.integer, let inode = file["inode"]?.string.flatMap({ UInt64($0) }),
-                let device = file["device"]?.string.flatMap({ UInt64($0) }), let digest = file["digest"]?.string.flatMap({ parseDigest($0) })
+                let device = file["device"]?.string.flatMap({ UInt64($0) }),
+                let digest = file["digest"]?.string.flatMap({ parseDigest($0) })
             else { return nil }
             let stamp = FileStamp(
-                size: Int64(size), modifiedNanoseconds: Int64(modified), changedNanoseconds: Int64(changed), inode: inode, device: device)
+                size: Int64(size), modifiedNanoseconds: Int64(modified), changedNanoseconds: Int64(changed), inode: inode,
+                device: device)
             stamped.append(Stamped(name: name, stamp: stamp, digest: digest))
         }
         return stamped

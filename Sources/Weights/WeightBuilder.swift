@@ -18,11 +18,13 @@ struct WeightBuilder {
                 let expected = operand.form == .vector ? [source.rows] : [source.rows, operand.columns]
                 guard entry.shape == expected else {
                     throw CheckpointError(
-                        file: file.name, tensor: source.tensor, reason: "shape \(entry.shape) was found, \(expected) was expected")
+                        file: file.name, tensor: source.tensor, reason: "shape \(entry.shape) was found, \(expected) was expected"
+                    )
                 }
                 guard entry.type.sourceType != nil else {
                     throw CheckpointError(
-                        file: file.name, tensor: source.tensor, reason: "type \(entry.type) was found; BF16, F16 or F32 was expected")
+                        file: file.name, tensor: source.tensor,
+                        reason: "type \(entry.type) was found; BF16, F16 or F32 was expected")
                 }
             }
         }
@@ -69,7 +71,8 @@ struct WeightBuilder {
                     let offset = range.lowerBound + row * operand.columns * type.byteCount
                     Self.convert(stored, as: sourceType, to: type, columns: operand.columns, into: &draft, at: offset)
                 case .vector:
-                    Self.convert(stored, as: sourceType, to: .f32, columns: source.rows, into: &draft, at: range.lowerBound + row * 4)
+                    Self.convert(
+                        stored, as: sourceType, to: .f32, columns: source.rows, into: &draft, at: range.lowerBound + row * 4)
                 }
                 row += source.rows
             }
@@ -81,7 +84,8 @@ struct WeightBuilder {
 
     /// Copies rows of `columns` numbers, converted. Values that `type` can hold stay as they are.
     private static func convert(
-        _ source: RawSpan, as sourceType: SourceType, to type: ElementType, columns: Int, into draft: inout FileDraft, at offset: Int
+        _ source: RawSpan, as sourceType: SourceType, to type: ElementType, columns: Int, into draft: inout FileDraft,
+        at offset: Int
     ) {
         let target: SourceType = type == .bf16 ? .bf16 : .f32
         guard sourceType != target else { return draft.replace(at: offset, with: source) }
@@ -91,7 +95,9 @@ struct WeightBuilder {
             let place = offset + row * columns * type.byteCount
             var span = floats.mutableSpan
             InstructionSet.scalar.convert(source.extracting((row * rowBytes)..<((row + 1) * rowBytes)), as: sourceType, to: &span)
-            draft.change(place..<(place + columns * type.byteCount)) { InstructionSet.scalar.convert(floats.span, to: target, into: &$0) }
+            draft.change(place..<(place + columns * type.byteCount)) {
+                InstructionSet.scalar.convert(floats.span, to: target, into: &$0)
+            }
         }
     }
 }

@@ -41,7 +41,8 @@ package struct WeightStore: Sendable {
         let builder = WeightBuilder(checkpoint: checkpoint, plan: plan, type: type)
         try builder.check()
         let key = WeightImageHeader.Key(
-            source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, type: type, layout: layoutVersion)
+            source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, type: type, layout: layoutVersion
+        )
         let layout = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, type: type) }
         var warnings: [String] = []
         let rounded = builder.rounded.map { "\($0.count) \($0.type) tensors were rounded to \(type)" }

@@ -58,7 +58,9 @@ private let pilot = SharedFiles.path("models/pilot")
         let json = try JSON(parsing: ScratchFolder.read(directory + "/reference.json"), limits: .file)
         func tokens(_ value: JSON?) -> [TokenID] { value!.array!.map { TokenID($0.integer!) } }
         let answers = json["greedy"]!.array!.map {
-            Answer(prompt: tokens($0["prompt_ids"]), output: tokens($0["output_ids"]), margin: ($0["margin"]?.double).map { Float($0) })
+            Answer(
+                prompt: tokens($0["prompt_ids"]), output: tokens($0["output_ids"]),
+                margin: ($0["margin"]?.double).map { Float($0) })
         }
         return (answers, json)
     }
@@ -84,13 +86,14 @@ private let pilot = SharedFiles.path("models/pilot")
     func `pilot answers as its reference does`(set: InstructionSet, type: ElementType) throws {
         let (answers, _) = try answers(pilot!)
         let bench = try ModelBench(ModelBench.weights(pilot!, type: type), set: set)
-        // Longer prompts take minutes without optimisation.
+        // More takes minutes without optimisation.
         for answer in answers where answer.prompt.count <= 100 {
-            let (tokens, margins) = bench.greedy(answer.prompt, count: answer.output.count)
-            if tokens == answer.output { continue }
+            let expected = answer.output.prefix(40)
+            let (tokens, margins) = bench.greedy(answer.prompt, count: expected.count)
+            if tokens == Array(expected) { continue }
             // The first difference may only be a near tie.
-            let place = zip(tokens, answer.output).enumerated().first { $0.element.0 != $0.element.1 }!.offset
-            #expect(margins[place] < (type == .bf16 ? 0.1 : 1e-3), "token \(place): \(tokens) instead of \(answer.output)")
+            let place = zip(tokens, expected).enumerated().first { $0.element.0 != $0.element.1 }!.offset
+            #expect(margins[place] < (type == .bf16 ? 0.1 : 1e-3), "token \(place): \(tokens) instead of \(expected)")
         }
     }
 }

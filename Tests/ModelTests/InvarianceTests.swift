@@ -30,7 +30,9 @@ import Testing
         let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), type: type)
         for set in Self.sets {
             let bench = try ModelBench(weights, set: set, rows: 1024, pages: 128)
-            let prompts = (0..<16).map { tokens(3 + 9 * $0 % 70, seed: UInt64($0), vocabulary: weights.configuration.shape.vocabulary) }
+            let prompts = (0..<16).map {
+                tokens(3 + 9 * $0 % 70, seed: UInt64($0), vocabulary: weights.configuration.shape.vocabulary)
+            }
             let alone = prompts.map { bench.logits($0, chunk: $0.count).last! }
             // All prompts but their last tokens, then all last tokens as one decoding step.
             let pages = prompts.map { bench.pages(forTokens: $0.count) }
@@ -65,7 +67,9 @@ import Testing
         let bench = try ModelBench(weights)
         let vocabulary = weights.configuration.shape.vocabulary
         let prefix = tokens(128, seed: 5, vocabulary: vocabulary)
-        let (first, second) = (prefix + tokens(9, seed: 6, vocabulary: vocabulary), prefix + tokens(30, seed: 7, vocabulary: vocabulary))
+        let (first, second) = (
+            prefix + tokens(9, seed: 6, vocabulary: vocabulary), prefix + tokens(30, seed: 7, vocabulary: vocabulary)
+        )
         let shared = bench.pages(forTokens: first.count)
         _ = bench.logits(first, chunk: 50, pages: shared)
         let continued = bench.logits(second, chunk: 64, pages: Array(shared.prefix(2)) + bench.pages(forTokens: 30), from: 128)
@@ -84,7 +88,9 @@ import Testing
         bench.model.forward(batch, memory: bench.memory, into: &logits) { layer in
             let isFilled = bench.memory.withPage(pages[0]) { bytes in
                 let start = geometry.offset(layer: layer, head: 0)
-                return (start..<start + geometry.panelBytes).contains { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) != 0 }
+                return (start..<start + geometry.panelBytes).contains {
+                    unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) != 0
+                }
             }
             if isFilled { filled.append(layer) }
         }
@@ -98,7 +104,8 @@ import Testing
             let model = SyntheticModel(
                 name: "small",
                 configuration: ModelConfiguration(
-                    family: family, shape: shape, normEpsilon: 1e-5, rotary: RotaryConfiguration(base: 10_000), inputBias: family == .qwen2,
+                    family: family, shape: shape, normEpsilon: 1e-5, rotary: RotaryConfiguration(base: 10_000),
+                    inputBias: family == .qwen2,
                     outputBias: false, headNorms: family == .qwen3, tiedEmbeddings: family != .llama))
             let team = ThreadTeam(threads: 1, instructionSet: .best)
             for type in ElementType.allCases {

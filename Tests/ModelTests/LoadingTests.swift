@@ -34,7 +34,8 @@ import Weights
             for _ in 0..<6 {
                 group.addTask {
                     let team = ThreadTeam(threads: 1, instructionSet: .best)
-                    return try DecoderModel.loadWeights(directory: directory, type: .bf16, cache: cache, team: team).weights.fingerprint
+                    return try DecoderModel.loadWeights(directory: directory, type: .bf16, cache: cache, team: team).weights
+                        .fingerprint
                 }
             }
             return try await group.reduce(into: Set<Digest>()) { $0.insert($1) }
@@ -59,7 +60,8 @@ import Weights
         text.append("model.embed_tokens.weight", shape: [320, 64], f32: [Float](repeating: 0, count: 320 * 64))
         folder.write("model.safetensors", text.bytes)
         #expect(message() == "model.safetensors: tensor model.layers.0.input_layernorm.weight: it is missing")
-        folder.write("config.json", Array(String(decoding: configuration, as: UTF8.self).replacing("\"silu\"", with: "\"relu\"").utf8))
+        folder.write(
+            "config.json", Array(String(decoding: configuration, as: UTF8.self).replacing("\"silu\"", with: "\"relu\"").utf8))
         #expect(message().hasPrefix("config.json: hidden_act: \"relu\" was found, \"silu\" was expected"))
     }
 

@@ -15,7 +15,8 @@ final class ModelBench {
 
     init(_ weights: DecoderWeights, set: InstructionSet = .best, threads: Int = 1, rows: Int = 512, pages: Int = 64) throws {
         let team = ThreadTeam(threads: threads, instructionSet: set)
-        let limits = DecoderModel.Limits(rows: rows, logitRows: rows, context: min(weights.configuration.shape.context, pages * 64))
+        let limits = DecoderModel.Limits(
+            rows: rows, logitRows: rows, context: min(weights.configuration.shape.context, pages * 64))
         model = try DecoderModel(weights, limits: limits, team: team)
         memory = try KeyValueMemory(geometry: weights.keyValueGeometry, pages: pages)
         logits = try model.logitMatrix(rows: rows)

@@ -35,7 +35,8 @@ import Testing
 
     @Test func `both ways of writing rotary scaling mean the same`() throws {
         let scaling: JSON = [
-            "rope_type": "llama3", "factor": 32, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192,
+            "rope_type": "llama3", "factor": 32, "low_freq_factor": 1, "high_freq_factor": 4,
+            "original_max_position_embeddings": 8192,
         ]
         var modern = scaling.object!
         modern["rope_theta"] = 500_000
@@ -57,35 +58,36 @@ import Testing
         #expect(!blended.isEmpty && blended.allSatisfy { scaled[$0] < plain[$0] && scaled[$0] > plain[$0] / 32 })
     }
 
-    @Test(arguments: [
-        ("model_type", "gemma", "llama, mistral, qwen2, qwen3"),
-        ("model_type", nil, "it is missing"),
-        ("architectures", ["LlamaForSequenceClassification"], "LlamaForCausalLM"),
-        ("hidden_act", "gelu", "\"silu\" was expected"),
-        ("mlp_bias", true, "false was expected"),
-        ("quantization_config", ["quant_method": "gptq"], "gptq"),
-        ("partial_rotary_factor", 0.5, "1 was expected"),
-        ("sliding_window", 4096, "sliding-window"),
-        ("layer_types", ["full_attention", "sliding_attention"], "sliding-window"),
-        ("rope_scaling", ["rope_type": "yarn", "factor": 4], "\"yarn\" was found"),
-        ("rope_scaling", ["type": "dynamic", "factor": 4], "\"dynamic\" was found"),
-        ("rope_scaling", ["rope_type": "llama3", "factor": 4], "low_freq_factor"),
-        ("rope_parameters", ["full_attention": ["rope_type": "default"]], "differ by layer"),
-        ("rope_parameters", ["rope_type": "default", "partial_rotary_factor": 0.25], "partial rotation"),
-        ("hidden_size", nil, "it is missing"),
-        ("hidden_size", "576", "a string was found"),
-        ("hidden_size", 577, "a multiple of num_attention_heads"),
-        ("hidden_size", 1_000_000_000, "was expected"),
-        ("num_hidden_layers", 0, "0 was found"),
-        ("num_hidden_layers", -1, "-1 was found"),
-        ("num_key_value_heads", 2, "a divisor"),
-        ("head_dim", 63, "an even number"),
-        ("head_dim", 2048, "8 to 256"),
-        ("final_logit_softcapping", 30.0, "softcapping"),
-        ("num_experts", 8, "num_experts"),
-        ("tie_word_embeddings", "yes", "true or false"),
-        ("rms_norm_eps", -1, "rms_norm_eps"),
-    ] as [(String, JSON?, String)])
+    @Test(
+        arguments: [
+            ("model_type", "gemma", "llama, mistral, qwen2, qwen3"),
+            ("model_type", nil, "it is missing"),
+            ("architectures", ["LlamaForSequenceClassification"], "LlamaForCausalLM"),
+            ("hidden_act", "gelu", "\"silu\" was expected"),
+            ("mlp_bias", true, "false was expected"),
+            ("quantization_config", ["quant_method": "gptq"], "gptq"),
+            ("partial_rotary_factor", 0.5, "1 was expected"),
+            ("sliding_window", 4096, "sliding-window"),
+            ("layer_types", ["full_attention", "sliding_attention"], "sliding-window"),
+            ("rope_scaling", ["rope_type": "yarn", "factor": 4], "\"yarn\" was found"),
+            ("rope_scaling", ["type": "dynamic", "factor": 4], "\"dynamic\" was found"),
+            ("rope_scaling", ["rope_type": "llama3", "factor": 4], "low_freq_factor"),
+            ("rope_parameters", ["full_attention": ["rope_type": "default"]], "differ by layer"),
+            ("rope_parameters", ["rope_type": "default", "partial_rotary_factor": 0.25], "partial rotation"),
+            ("hidden_size", nil, "it is missing"),
+            ("hidden_size", "576", "a string was found"),
+            ("hidden_size", 577, "a multiple of num_attention_heads"),
+            ("hidden_size", 1_000_000_000, "was expected"),
+            ("num_hidden_layers", 0, "0 was found"),
+            ("num_hidden_layers", -1, "-1 was found"),
+            ("num_key_value_heads", 2, "a divisor"),
+            ("head_dim", 63, "an even number"),
+            ("head_dim", 2048, "8 to 256"),
+            ("final_logit_softcapping", 30.0, "softcapping"),
+            ("num_experts", 8, "num_experts"),
+            ("tie_word_embeddings", "yes", "true or false"),
+            ("rms_norm_eps", -1, "rms_norm_eps"),
+        ] as [(String, JSON?, String)])
     func `what is not supported is refused by name`(key: String, value: JSON?, words: String) throws {
         let error = #expect(throws: ModelConfigurationError.self) { try parse(changing: [key: value]) }
         #expect(error?.key?.hasPrefix(key) == true, "\(error?.description ?? "")")
@@ -95,7 +97,8 @@ import Testing
     @Test func `neutral values of keys that matter elsewhere are accepted, unknown keys too`() throws {
         let base = try parse(Self.llama)
         let changed = try parse(changing: [
-            "sliding_window": .null, "partial_rotary_factor": 1.0, "quantization_config": .null, "layer_types": ["full_attention"],
+            "sliding_window": .null, "partial_rotary_factor": 1.0, "quantization_config": .null,
+            "layer_types": ["full_attention"],
             "pretraining_tp": 1, "some_future_key": ["a": 1], "mlp_bias": false, "head_dim": 64,
         ])
         #expect(changed == base)
@@ -116,7 +119,9 @@ import Testing
         #expect(biased.inputBias && biased.outputBias)
         #expect(throws: ModelConfigurationError.self) { try family("qwen2", "Qwen2ForCausalLM", ["use_sliding_window": true]) }
         #expect(throws: ModelConfigurationError.self) { try family("mistral", "MistralForCausalLM", ["sliding_window": 4096]) }
-        #expect(throws: ModelConfigurationError.self) { try family("mistral", "MistralForCausalLM", ["num_key_value_heads": .some(nil)]) }
+        #expect(throws: ModelConfigurationError.self) {
+            try family("mistral", "MistralForCausalLM", ["num_key_value_heads": .some(nil)])
+        }
         #expect(try parse(changing: ["num_key_value_heads": .some(nil)]).shape.keyValueHeads == 9)
     }
 
@@ -136,10 +141,15 @@ import Testing
         func parse(_ text: String) throws -> GenerationDefaults { try GenerationDefaults(parsing: text.utf8.span) }
         #expect(try parse(#"{"eos_token_id":2}"#).endTokens == [2])
         let full = try parse(
-            #"{"eos_token_id":[2,0,2],"bos_token_id":1,"do_sample":true,"temperature":0.6,"top_p":0.9,"top_k":20,"repetition_penalty":1.1}"#)
-        #expect(full.endTokens == [2, 0] && full.beginToken == 1 && full.temperature == 0.6 && full.topK == 20 && full.doSample == true)
+            #"{"eos_token_id":[2,0,2],"bos_token_id":1,"do_sample":true,"temperature":0.6,"top_p":0.9,"top_k":20,"repetition_penalty":1.1}"#
+        )
+        #expect(
+            full.endTokens == [2, 0] && full.beginToken == 1 && full.temperature == 0.6 && full.topK == 20
+                && full.doSample == true)
         #expect(try parse("{}") == GenerationDefaults())
-        for text in [#"{"eos_token_id":"</s>"}"#, #"{"eos_token_id":[2,null]}"#, #"{"temperature":-1}"#, #"{"top_p":2}"#, "[]", ""] {
+        for text in [
+            #"{"eos_token_id":"</s>"}"#, #"{"eos_token_id":[2,null]}"#, #"{"temperature":-1}"#, #"{"top_p":2}"#, "[]", "",
+        ] {
             #expect(throws: ModelConfigurationError.self) { try parse(text) }
         }
     }

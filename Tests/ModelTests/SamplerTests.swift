@@ -65,8 +65,15 @@ import Testing
     @Test func `plain sampling follows the softmax at its temperature`() throws {
         let logits: [Float] = [1, 0, 2, -1, 0.5, -.infinity, 1.5, 0.2, -3]
         for temperature: Float in [0.5, 1, 2] {
-            let shares = try shares(logits, parameters { $0.temperature = temperature; $0.seed = 9 })
-            for (share, expected) in zip(shares, softmax(logits, temperature: temperature)) { #expect(abs(share - expected) < 0.02) }
+            let shares = try shares(
+                logits,
+                parameters {
+                    $0.temperature = temperature
+                    $0.seed = 9
+                })
+            for (share, expected) in zip(shares, softmax(logits, temperature: temperature)) {
+                #expect(abs(share - expected) < 0.02)
+            }
             #expect(shares[5] == 0)
         }
     }
@@ -87,7 +94,14 @@ import Testing
         #expect(try shares(logits, draws: 4000, parameters { $0.topP = 0.8 }).filter { $0 > 0 }.count == 3)
         #expect(try sample(logits, parameters { $0.topP = 1e-30 }).token == 0)
         // Within top-k the share is of the k that are kept: 0.5 of 0.75 is 0.67.
-        #expect(try shares(logits, draws: 4000, parameters { $0.topP = 0.6; $0.topK = 2 }).filter { $0 > 0 }.count == 1)
+        #expect(
+            try shares(
+                logits, draws: 4000,
+                parameters {
+                    $0.topP = 0.6
+                    $0.topK = 2
+                }
+            ).filter { $0 > 0 }.count == 1)
     }
 
     @Test func `min-p keeps what has its share of the likeliest`() throws {
@@ -106,10 +120,24 @@ import Testing
                 var kept = k > 0 && k < logits.count ? Array(order[..<k]) : order
                 let mass = kept.reduce(0) { $0 + weights[$1] }
                 var sum = 0.0
-                if p < 1 { kept = Array(kept[...(kept.firstIndex { sum += weights[$0]; return sum >= Double(p) * mass } ?? kept.count - 1)]) }
+                if p < 1 {
+                    kept = Array(
+                        kept[
+                            ...(kept.firstIndex {
+                                sum += weights[$0]
+                                return sum >= Double(p) * mass
+                            } ?? kept.count - 1)])
+                }
                 let allowed = Set(kept)
                 for seed in 0..<40 {
-                    let token = try sample(logits, parameters { $0.topK = k; $0.topP = p; $0.seed = UInt64(seed) }, position: 3).token
+                    let token = try sample(
+                        logits,
+                        parameters {
+                            $0.topK = k
+                            $0.topP = p
+                            $0.seed = UInt64(seed)
+                        }, position: 3
+                    ).token
                     // Sums in another order may place the very edge one token further.
                     let isEdge = order.firstIndex(of: Int(token))! <= kept.count
                     #expect(allowed.contains(Int(token)) || (p < 1 && isEdge), "spread \(spread), top-k \(k), top-p \(p)")
@@ -122,21 +150,57 @@ import Testing
         var history = TokenHistory(prompt: [0, 0, 1])
         for token: TokenID in [2, 2, 3] { history.append(token) }
         func greedy(_ logits: [Float], _ change: (inout SamplingParameters) -> Void) throws -> TokenID {
-            try sample(logits, parameters { $0.temperature = 0; change(&$0) }, history: history).token
+            try sample(
+                logits,
+                parameters {
+                    $0.temperature = 0
+                    change(&$0)
+                }, history: history
+            ).token
         }
         // Token 2 loses 0.5 + 2 · 0.25 = 1, token 3 0.75, prompt tokens nothing.
-        #expect(try greedy([0, 0, 2, 1.8, 0.9]) { $0.presencePenalty = 0.5; $0.frequencyPenalty = 0.25 } == 3)
-        #expect(try greedy([0, 0, 2, 1.7, 0.9]) { $0.presencePenalty = 0.5; $0.frequencyPenalty = 0.25 } == 2)
-        #expect(try greedy([1, 0, 0, 0, 0.9]) { $0.presencePenalty = 5; $0.frequencyPenalty = 5 } == 0)
+        #expect(
+            try greedy([0, 0, 2, 1.8, 0.9]) {
+                $0.presencePenalty = 0.5
+                $0.frequencyPenalty = 0.25
+            } == 3)
+        #expect(
+            try greedy([0, 0, 2, 1.7, 0.9]) {
+                $0.presencePenalty = 0.5
+                $0.frequencyPenalty = 0.25
+            } == 2)
+        #expect(
+            try greedy([1, 0, 0, 0, 0.9]) {
+                $0.presencePenalty = 5
+                $0.frequencyPenalty = 5
+            } == 0)
         #expect(try greedy([1, 0, 0, 0, 0.9]) { $0.repetitionPenalty = 1.2 } == 4)
         #expect(try greedy([-1, -9, -9, -9, -1.1]) { $0.repetitionPenalty = 1.2 } == 4)
     }
 
     @Test func `bias and minimum length change what can be chosen`() throws {
         let logits: [Float] = [1, 2, 3]
-        #expect(try sample(logits, parameters { $0.temperature = 0; $0.logitBias = [2: -100] }).token == 1)
-        #expect(try sample(logits, parameters { $0.temperature = 0; $0.logitBias = [0: 5] }).token == 0)
-        let stopping = parameters { $0.temperature = 0; $0.stopTokens = [2, 99]; $0.minTokens = 4 }
+        #expect(
+            try sample(
+                logits,
+                parameters {
+                    $0.temperature = 0
+                    $0.logitBias = [2: -100]
+                }
+            ).token == 1)
+        #expect(
+            try sample(
+                logits,
+                parameters {
+                    $0.temperature = 0
+                    $0.logitBias = [0: 5]
+                }
+            ).token == 0)
+        let stopping = parameters {
+            $0.temperature = 0
+            $0.stopTokens = [2, 99]
+            $0.minTokens = 4
+        }
         #expect(try sample(logits, stopping, position: 3).token == 1)
         #expect(try sample(logits, stopping, position: 4).token == 2)
     }
@@ -144,7 +208,14 @@ import Testing
     @Test func `log probabilities are those of the unmodified logits`() throws {
         let logits: [Float] = [1, 2, 3, 2]
         let expected = softmax(logits).map { Float(Double.log($0)) }
-        let sampled = try sample(logits, parameters { $0.temperature = 0; $0.logitBias = [0: 50]; $0.topLogprobs = 3; $0.topK = 1 })
+        let sampled = try sample(
+            logits,
+            parameters {
+                $0.temperature = 0
+                $0.logitBias = [0: 50]
+                $0.topLogprobs = 3
+                $0.topK = 1
+            })
         #expect(sampled.token == 0)
         #expect(abs(sampled.logprob! - expected[0]) < 1e-6)
         #expect(sampled.alternatives.map(\.token) == [2, 1, 3])
@@ -159,14 +230,24 @@ import Testing
     @Test func `logits that are no numbers and parameters out of range are errors`() {
         for bad in [Float.nan, .infinity] {
             for temperature: Float in [0, 1] {
-                #expect(throws: SamplingError.notANumber) { try sample([1, bad, 2], parameters { $0.temperature = temperature }) }
+                #expect(throws: SamplingError.notANumber) {
+                    try sample([1, bad, 2], parameters { $0.temperature = temperature })
+                }
             }
         }
         #expect(throws: SamplingError.nothingLeft) { try sample([-.infinity, -.infinity], SamplingParameters()) }
         #expect(throws: SamplingError.nothingLeft) { try sample([-.infinity], parameters { $0.temperature = 0 }) }
-        #expect(throws: SamplingError.nothingLeft) { try sample([1], parameters { $0.stopTokens = [0]; $0.minTokens = 1 }) }
+        #expect(throws: SamplingError.nothingLeft) {
+            try sample(
+                [1],
+                parameters {
+                    $0.stopTokens = [0]
+                    $0.minTokens = 1
+                })
+        }
         let wrong: [(inout SamplingParameters) -> Void] = [
-            { $0.temperature = -1 }, { $0.temperature = .nan }, { $0.topP = 0 }, { $0.topP = 1.5 }, { $0.topP = .nan }, { $0.minP = -0.1 },
+            { $0.temperature = -1 }, { $0.temperature = .nan }, { $0.topP = 0 }, { $0.topP = 1.5 }, { $0.topP = .nan },
+            { $0.minP = -0.1 },
             { $0.topK = -1 }, { $0.repetitionPenalty = 0 }, { $0.presencePenalty = .infinity }, { $0.frequencyPenalty = .nan },
             { $0.logitBias = [3: 1] }, { $0.logitBias = [-1: 1] }, { $0.logitBias = [0: .nan] },
         ]
@@ -178,7 +259,14 @@ import Testing
 
     @Test func `the smallest temperatures do not overflow`() throws {
         #expect(try sample([1e30, 2e30, -1e30], parameters { $0.temperature = 2e-5 }).token == 1)
-        #expect(try sample([1, 1 + 1e-7, 1], parameters { $0.temperature = 100; $0.topK = 1 }).token >= 0)
+        #expect(
+            try sample(
+                [1, 1 + 1e-7, 1],
+                parameters {
+                    $0.temperature = 100
+                    $0.topK = 1
+                }
+            ).token >= 0)
     }
 }
 

@@ -20,10 +20,14 @@ package struct SafetensorsText {
         append(name, type: "BF16", shape: shape, bytes: values.flatMap { Self.bytes(UInt16($0.bitPattern >> 16)) })
     }
 
-    package var bytes: [UInt8] { Self.file(header: "{\"__metadata__\":{\"format\":\"pt\"}," + members.joined(separator: ",") + "}", data: data) }
+    package var bytes: [UInt8] {
+        Self.file(header: "{\"__metadata__\":{\"format\":\"pt\"}," + members.joined(separator: ",") + "}", data: data)
+    }
 
     /// A file of any header text and data.
-    package static func file(header: String, data: [UInt8]) -> [UInt8] { bytes(UInt64(header.utf8.count)) + Array(header.utf8) + data }
+    package static func file(header: String, data: [UInt8]) -> [UInt8] {
+        bytes(UInt64(header.utf8.count)) + Array(header.utf8) + data
+    }
 
     package static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
         stride(from: 0, to: value.bitWidth, by: 8).map { UInt8(truncatingIfNeeded: value >> $0) }

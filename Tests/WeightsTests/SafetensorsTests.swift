@@ -35,7 +35,9 @@ import Testing
 
     @Test func `gaps between tensors and spaces after the header are allowed`() throws {
         let header = try parse(
-            header: #"{"b":{"dtype":"U8","shape":[1],"data_offsets":[7,8]},"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}   "#, data: 9)
+            header:
+                #"{"b":{"dtype":"U8","shape":[1],"data_offsets":[7,8]},"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}   "#,
+            data: 9)
         #expect(header.tensors.map(\.name) == ["a", "b"])
     }
 
@@ -53,8 +55,14 @@ import Testing
         (#"{"a":{"shape":[2],"data_offsets":[0,8]}}"#, "dtype"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}"#, "data_offsets"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,99999999999999999999]}}"#, "data_offsets"),
-        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[3,4]}}"#, "overlap"),
-        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}"#, "not valid"),
+        (
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[3,4]}}"#,
+            "overlap"
+        ),
+        (
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}"#,
+            "not valid"
+        ),
         (#"{"a":3}"#, "dtype"),
         (#"{"__metadata__":{"x":1}}"#, "__metadata__.x"),
         (#"{"__metadata__":[]}"#, "__metadata__"),
@@ -86,7 +94,9 @@ import Testing
                 damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
             guard let header = try? parse(damaged) else { continue }
-            for tensor in header.tensors { #expect(tensor.range.lowerBound >= header.dataOffset && tensor.range.upperBound <= damaged.count) }
+            for tensor in header.tensors {
+                #expect(tensor.range.lowerBound >= header.dataOffset && tensor.range.upperBound <= damaged.count)
+            }
         }
     }
 
@@ -133,7 +143,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "../model-1.safetensors", "/etc/model-1.safetensors", "a/model-1.safetensors", "model-1.bin", "..", "", ".safetensors", "a\\b.safetensors",
+        "../model-1.safetensors", "/etc/model-1.safetensors", "a/model-1.safetensors", "model-1.bin", "..", "", ".safetensors",
+        "a\\b.safetensors",
     ])
     func `an index that points outside its folder is refused`(name: String) throws {
         let folder = ScratchFolder()
@@ -148,11 +159,15 @@ import Testing
         folder.write("a.safetensors", shard(["x"]))
         folder.write("b.safetensors", shard(["x"]))
         folder.write("model.safetensors.index.json", #"{"weight_map":{"y":"a.safetensors"}}"#)
-        #expect(throws: CheckpointError(file: "model.safetensors.index.json", tensor: "y", reason: "a.safetensors does not hold it")) {
+        #expect(
+            throws: CheckpointError(file: "model.safetensors.index.json", tensor: "y", reason: "a.safetensors does not hold it")
+        ) {
             try Checkpoint(directory: folder.path)
         }
         folder.write("model.safetensors.index.json", #"{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}"#)
-        #expect(throws: CheckpointError(file: "b.safetensors", tensor: "x", reason: "a.safetensors has a tensor of that name too")) {
+        #expect(
+            throws: CheckpointError(file: "b.safetensors", tensor: "x", reason: "a.safetensors has a tensor of that name too")
+        ) {
             try Checkpoint(directory: folder.path)
         }
     }

@@ -29,9 +29,12 @@ import Testing
         return plan
     }
 
-    private func load(_ folder: ScratchFolder, _ type: ElementType = .f32) throws -> (store: WeightStore, origin: WeightStore.Origin) {
+    private func load(_ folder: ScratchFolder, _ type: ElementType = .f32) throws -> (
+        store: WeightStore, origin: WeightStore.Origin
+    ) {
         let (checkpoint, plan) = try make(folder)
-        return try WeightStore.load(checkpoint, plan: plan, type: type, cache: CacheFolder(path: folder.path + "/cache"), team: team)
+        return try WeightStore.load(
+            checkpoint, plan: plan, type: type, cache: CacheFolder(path: folder.path + "/cache"), team: team)
     }
 
     private func row(_ panels: PanelMatrix, _ index: Int) -> [Float] {
@@ -83,7 +86,10 @@ import Testing
         let name = "cache/weights/" + folder.names(in: "cache/weights")[0]
         let sound = try folder.read(name)
         let header = try WeightImageHeader(parsing: sound.rawSpan)
-        let places = [0, 9, 13, 20, 30, 40, 60, 70, 80, 100] + header.entries.map { $0.range.lowerBound + 3 } + [header.entries[0].range.upperBound - 1]
+        let places =
+            [0, 9, 13, 20, 30, 40, 60, 70, 80, 100] + header.entries.map { $0.range.lowerBound + 3 } + [
+                header.entries[0].range.upperBound - 1
+            ]
         for place in places {
             var damaged = sound
             damaged[place] ^= 0x10
@@ -155,7 +161,7 @@ import Testing
             draft.replace(at: 0, with: Array("new".utf8).rawSpan)
             #expect(try folder.read("a") == Array("old".utf8))
         }
-        #expect(folder.names() == ["a"] )
+        #expect(folder.names() == ["a"])
         #expect(try folder.read("a") == Array("old".utf8))
         var draft = try FileDraft(path: folder.path + "/a", bytes: 3)
         draft.replace(at: 0, with: Array("new".utf8).rawSpan)
@@ -207,10 +213,13 @@ import Testing
         var random = SplitMix(seed: 11)
         for _ in 0..<2000 {
             var lying = image
-            for _ in 0..<2 { lying[Int.random(in: 8..<(encoded.count - 16), using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            for _ in 0..<2 {
+                lying[Int.random(in: 8..<(encoded.count - 16), using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
             let digest = Digest(of: Array(lying[..<(encoded.count - 16)]).rawSpan)
             lying.replaceSubrange(
-                (encoded.count - 16)..<encoded.count, with: SafetensorsText.bytes(digest.low) + SafetensorsText.bytes(digest.high))
+                (encoded.count - 16)..<encoded.count, with: SafetensorsText.bytes(digest.low) + SafetensorsText.bytes(digest.high)
+            )
             guard let parsed = try? WeightImageHeader(parsing: lying.rawSpan) else { continue }
             for entry in parsed.entries { #expect(entry.range.upperBound <= lying.count && entry.range.lowerBound % 4096 == 0) }
         }
@@ -229,6 +238,7 @@ import Testing
         let (checkpoint, plan) = try make(folder)
         var seen: [WeightProgress] = []
         _ = try WeightStore.load(checkpoint, plan: plan, type: .bf16, cache: nil, team: team) { seen.append($0) }
-        #expect(seen.count == 3 && seen.map(\.doneBytes) == seen.map(\.doneBytes).sorted() && seen[2].doneBytes <= seen[2].totalBytes)
+        #expect(
+            seen.count == 3 && seen.map(\.doneBytes) == seen.map(\.doneBytes).sorted() && seen[2].doneBytes <= seen[2].totalBytes)
     }
 }
