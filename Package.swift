@@ -95,7 +95,7 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
-        test("Tokenization", ["Tokenization", "Platform", "Inference"], resources: [.copy("Fixtures")]),
+        test("Tokenization", ["Tokenization", "Platform", "Inference"], resources: [.copy("Fixtures"), .copy("Goldens")]),
     ]
 )
 

@@ -26,7 +26,7 @@ extension Tokenizer {
         let root = try Self.parse(json, file)
         let parts = try TokenizerParts(root, roles: roleNodes)
         let decoder = try Decoder(root["decoder"])
-        guard let text = TokenText(vocabulary: parts.vocabulary, decoder: decoder) else {
+        guard let text = TokenText(vocabulary: parts.vocabulary, normalForms: parts.normalForms, decoder: decoder) else {
             throw root["decoder"].invalid("tokens that grow without measure", expected: "at most \(TokenizerLimits.vocabularyBytes) bytes")
         }
         self.init(parts, text, limits: limits)
@@ -69,6 +69,7 @@ extension TokenizerParts {
         special = []
         addedTokens = AddedTokenMatcher()
         normalizedAddedTokens = AddedTokenMatcher()
+        normalForms = [:]
         // Special tokens first: of two equal patterns the first counts.
         var highest: TokenID?
         for (token, node) in added {
@@ -78,7 +79,9 @@ extension TokenizerParts {
         for (token, _) in added.filter(\.token.special) + added.filter({ !$0.token.special }) {
             if token.special { special.insert(token.id) }
             if token.normalized {
-                normalizedAddedTokens.insert(token, as: try normalizer.apply(to: Array(token.content.utf8)).text)
+                let form = try normalizer.apply(to: Array(token.content.utf8)).text
+                normalizedAddedTokens.insert(token, as: form)
+                normalForms[token.id] = form
             } else {
                 addedTokens.insert(token, as: Array(token.content.utf8))
             }
@@ -183,7 +186,7 @@ extension TokenizerParts {
         var separates = vocabulary.id(of: mark.span) != nil && !(unknown?.unicodeScalars.last == "\u{2581}")
         var rank: UInt32 = 0
         for (index, element) in elements.enumerated() {
-            let merge = ComponentNode(value: element, file: node.file, key: "merges[\(index)]")
+            let merge = ComponentNode(value: element, file: node.file, key: "\(node.key)[\(index)]")
             guard let (left, right) = try merge.mergePair() else { continue }
             guard let leftID = vocabulary.id(of: left.span) else { throw merge.unknownToken(left) }
             guard let rightID = vocabulary.id(of: right.span) else { throw merge.unknownToken(right) }
