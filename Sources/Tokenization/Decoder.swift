@@ -28,7 +28,8 @@ struct Decoder: Sendable {
 
     /// Applied to tokens as the vocabulary has them.
     private(set) var tokenSteps: [TokenStep] = []
-    /// Whether tokens such as `<0x0A>` stand for bytes; then `tokenSteps` come before, `laterTokenSteps` after the bytes are joined.
+    /// Whether tokens such as `<0x0A>` stand for bytes; then `tokenSteps` come before, `laterTokenSteps` after the bytes are
+    /// joined.
     private(set) var fallsBackToBytes = false
     private(set) var laterTokenSteps: [TokenStep] = []
     private(set) var joining = Joining.spaced
@@ -126,7 +127,8 @@ struct Decoder: Sendable {
 
     /// The byte a token such as `<0x0A>` stands for. A sign counts as a digit, as in the reference.
     static func fallbackByte(_ token: [UInt8]) -> UInt8? {
-        guard token.count == 6, token[3] != UInt8(ascii: "-"), token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else { return nil }
+        guard token.count == 6, token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else { return nil }
+        guard token[3] != UInt8(ascii: "-") else { return nil }
         return UInt8(String(decoding: token[3..<5], as: UTF8.self), radix: 16)
     }
 }

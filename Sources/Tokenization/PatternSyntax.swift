@@ -171,7 +171,9 @@ struct PatternSyntax {
     private mutating func translateUnicodeEscape() throws(Refusal) {
         guard offset + 4 <= pattern.count else { throw refusal("the pattern ends inside an escape") }
         let digits = pattern[offset..<(offset + 4)]
-        guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { throw refusal("four hexadecimal digits were expected") }
+        guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else {
+            throw refusal("four hexadecimal digits were expected")
+        }
         emit("\\x{")
         output.append(contentsOf: digits)
         emit("}")

@@ -27,7 +27,8 @@ extension Tokenizer {
         let parts = try TokenizerParts(root, roles: roleNodes)
         let decoder = try Decoder(root["decoder"])
         guard let text = TokenText(vocabulary: parts.vocabulary, normalForms: parts.normalForms, decoder: decoder) else {
-            throw root["decoder"].invalid("tokens that grow without measure", expected: "at most \(TokenizerLimits.vocabularyBytes) bytes")
+            let expected = "at most \(TokenizerLimits.vocabularyBytes) bytes"
+            throw root["decoder"].invalid("tokens that grow without measure", expected: expected)
         }
         self.init(parts, text, limits: limits)
     }
@@ -112,7 +113,8 @@ extension TokenizerParts {
         for element in elements {
             let content = try element["content"].string()
             guard (1...TokenizerLimits.addedTokenBytes).contains(content.utf8.count) else {
-                throw element["content"].invalid("\(content.utf8.count) bytes", expected: "1 to \(TokenizerLimits.addedTokenBytes)")
+                let expected = "1 to \(TokenizerLimits.addedTokenBytes)"
+                throw element["content"].invalid("\(content.utf8.count) bytes", expected: expected)
             }
             let special = try element["special"].bool(ifAbsent: false)
             let token = AddedToken(
@@ -128,8 +130,8 @@ extension TokenizerParts {
     }
 
     /// An added token is one of the model's under its id, or one more. The reference numbers those behind both the model's tokens
-    /// and the `highest` added so far, whatever the file says, and only warns where that disagrees. Nobody can tell then which ids
-    /// the model was trained with, so a disagreement is refused here.
+    /// and the `highest` added so far, whatever the file says, and only warns where that disagrees. Nobody can tell then which
+    /// ids the model was trained with, so a disagreement is refused here.
     private static func insert(
         _ token: AddedToken, _ node: ComponentNode, into vocabulary: inout Vocabulary, model: Vocabulary, after highest: TokenID?
     ) throws(TokenizerError) {
@@ -161,7 +163,8 @@ extension TokenizerParts {
         var vocabulary = Vocabulary(capacity: members.count + room)
         for (text, value) in members {
             guard let id = value.integer, id >= 0, id < TokenizerLimits.vocabulary else {
-                throw node[text].invalid(value.integer.map { "\($0)" } ?? value.kind, expected: "an id below \(TokenizerLimits.vocabulary)")
+                let found = value.integer.map { "\($0)" } ?? value.kind
+                throw node[text].invalid(found, expected: "an id below \(TokenizerLimits.vocabulary)")
             }
             switch vocabulary.insert(text, id: TokenID(id)) {
             case nil: break
@@ -241,7 +244,9 @@ extension BytePairEncoder {
         let dropout = node["dropout"]
         guard dropout.isAbsent || dropout.value.double == 0 else { throw dropout.unsupported("merging at random") }
         var options = Options(alphabet: alphabet)
-        if let unknown = try node.unknownName() { options.unknown = vocabulary.id(of: unknown).map { .token($0) } ?? .missing(unknown) }
+        if let unknown = try node.unknownName() {
+            options.unknown = vocabulary.id(of: unknown).map { .token($0) } ?? .missing(unknown)
+        }
         options.fusesUnknown = try node["fuse_unk"].bool(ifAbsent: false)
         options.ignoresMerges = try node["ignore_merges"].bool(ifAbsent: false)
         options.fallsBackToBytes = try node["byte_fallback"].bool(ifAbsent: false)
