@@ -27,10 +27,10 @@ struct BytePairEncoder: Sendable {
     /// Whether no merge joins a symbol that does not end in U+2581 to one that begins with it. Then a text can be cut before
     /// every first U+2581 without changing its tokens, which makes words out of a text that has no pre-tokenizer.
     let separatesAtMetaspace: Bool
-    /// Tokens of each byte (`.bytes`) or ASCII character (`.scalars`); nil for an unknown one.
-    private let first: [[TokenID]?]
-    /// The same where it is a single token, -1 otherwise.
+    /// The token of each byte (`.bytes`) or ASCII character (`.scalars`), -1 where the vocabulary has none.
     private let single: [TokenID]
+    /// The tokens of byte fallback for those that have none; nil where that fails too.
+    private let singleFallback: [[TokenID]?]
     /// The tokens `<0x00>`…`<0xFF>`, -1 where there is none; empty without byte fallback.
     private let fallback: [TokenID]
 
@@ -54,10 +54,8 @@ struct BytePairEncoder: Sendable {
         let fallback = options.fallsBackToBytes ? (0..<256).map { vocabulary.id(of: Self.fallbackName(UInt8($0))) ?? -1 } : []
         self.fallback = fallback
         let symbols = options.alphabet == .bytes ? ByteAlphabet.textOfByte : (UInt8(0)..<128).map { [$0] }
-        first = symbols.map { symbol in
-            vocabulary.id(of: symbol.span).map { [$0] } ?? Self.fallback(symbol.span, fallback)
-        }
-        single = first.map { $0?.count == 1 ? $0![0] : -1 }
+        single = symbols.map { vocabulary.id(of: $0.span) ?? -1 }
+        singleFallback = symbols.map { Self.fallback($0.span, fallback) }
     }
 
     /// `<0x0A>` for 10.
@@ -148,7 +146,7 @@ struct BytePairEncoder: Sendable {
             var bytes: [TokenID]?
             if Int(lead) < single.count {
                 known = single[Int(lead)]
-                if known < 0 { bytes = first[Int(lead)] }
+                if known < 0 { bytes = singleFallback[Int(lead)] }
             } else {
                 let symbol = text.extracting(index..<(index + length))
                 if let id = vocabulary.id(of: symbol) { known = id } else { bytes = Self.fallback(symbol, fallback) }

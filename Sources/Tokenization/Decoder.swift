@@ -28,7 +28,8 @@ struct Decoder: Sendable {
 
     /// Applied to tokens as the vocabulary has them.
     private(set) var tokenSteps: [TokenStep] = []
-    /// Whether tokens such as `<0x0A>` stand for bytes; then `tokenSteps` come before, `laterTokenSteps` after the bytes are joined.
+    /// Whether tokens such as `<0x0A>` stand for bytes; then `tokenSteps` come before, `laterTokenSteps` after the bytes are
+    /// joined.
     private(set) var fallsBackToBytes = false
     private(set) var laterTokenSteps: [TokenStep] = []
     private(set) var joining = Joining.spaced
@@ -36,6 +37,8 @@ struct Decoder: Sendable {
     /// Whether the first token of a text comes out differently.
     private(set) var treatsFirstTokenApart = false
     private var isJoined = false
+    private var grows = false
+    private static let growthLimit = 16
 
     init(_ node: ComponentNode) throws(TokenizerError) {
         guard !node.isAbsent else { return }
@@ -66,6 +69,7 @@ struct Decoder: Sendable {
                 throw node.unsupported("a decoder that replaces a regular expression or nothing")
             }
             let content = try node["content"].pattern()
+            try allowGrowth(node["content"], from: pattern.count, to: content.count)
             if isJoined { textSteps.append(.replace(pattern, with: content)) } else { add(.replace(pattern, with: content)) }
         case "Strip":
             let content = try node["content"].scalar()
@@ -85,6 +89,14 @@ struct Decoder: Sendable {
 
     private func requireTokens(_ node: ComponentNode, _ type: String) throws(TokenizerError) {
         guard !isJoined else { throw node.unsupported("\(type) after the tokens are joined") }
+    }
+
+    /// One rule may make text longer, by a factor of `growthLimit`: a text of some bytes then stays one, whatever the file says.
+    private mutating func allowGrowth(_ node: ComponentNode, from pattern: Int, to content: Int) throws(TokenizerError) {
+        guard content > pattern else { return }
+        guard content <= Self.growthLimit else { throw node.invalid("\(content) bytes", expected: "at most \(Self.growthLimit)") }
+        guard !grows else { throw node.unsupported("a second replacement that makes text longer") }
+        grows = true
     }
 
     private mutating func add(_ step: TokenStep) {
@@ -115,7 +127,8 @@ struct Decoder: Sendable {
 
     /// The byte a token such as `<0x0A>` stands for. A sign counts as a digit, as in the reference.
     static func fallbackByte(_ token: [UInt8]) -> UInt8? {
-        guard token.count == 6, token[3] != UInt8(ascii: "-"), token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else { return nil }
+        guard token.count == 6, token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else { return nil }
+        guard token[3] != UInt8(ascii: "-") else { return nil }
         return UInt8(String(decoding: token[3..<5], as: UTF8.self), radix: 16)
     }
 }

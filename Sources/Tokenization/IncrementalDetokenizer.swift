@@ -63,9 +63,7 @@ package struct IncrementalDetokenizer: Sendable {
         if let byte = table.fallbackByte(id) { return fallbackRun.append(byte) }
         endFallbackRun()
         if isFirstElement || isFirstToken, table.decoder.treatsFirstTokenApart {
-            let token = tokenizer.vocabulary.bytes(of: id) ?? []
-            let early = Decoder.apply(table.decoder.tokenSteps, to: token, isFirst: isFirstToken)
-            join(table.finish(early, isFirst: isFirstElement)[...])
+            join(table.bytesAtStart(of: id, isFirst: isFirstToken, isFirstElement: isFirstElement)[...])
         } else {
             join(table.bytes(of: id))
         }

@@ -157,7 +157,8 @@ struct Normalizer: Sendable {
         while index < span.count {
             let (value, length) = decodeScalar(span, at: index)
             var isMark = false
-            if value >= 0x300, let scalar = Unicode.Scalar(value) {
+            // The reference knows the marks of Unicode 9.
+            if value >= 0x300, let scalar = Unicode.Scalar(value), scalar.properties.age?.major ?? 99 <= 9 {
                 switch scalar.properties.generalCategory {
                 case .nonspacingMark, .spacingMark, .enclosingMark: isMark = true
                 default: break

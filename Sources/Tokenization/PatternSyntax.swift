@@ -15,6 +15,9 @@ struct PatternSyntax {
     private let pattern: [UInt8]
     private var offset = 0
     private var output: [UInt8] = []
+    /// Where in `output` the last atom (character, class, group) begins, and the groups that are open.
+    private var atom = 0
+    private var openGroups: [Int] = []
 
     static func translate(_ pattern: String) throws(Refusal) -> String {
         var syntax = PatternSyntax(pattern: Array(pattern.utf8))
@@ -38,11 +41,18 @@ struct PatternSyntax {
     }
 
     private mutating func translateNext() throws(Refusal) {
-        switch pattern[offset] {
+        let byte = pattern[offset]
+        switch byte {
+        case UInt8(ascii: "{"): return try translateInterval()
+        case UInt8(ascii: ")"): atom = openGroups.popLast() ?? output.count
+        case UInt8(ascii: "("): openGroups.append(output.count)
+        case UInt8(ascii: "+"), UInt8(ascii: "*"), UInt8(ascii: "?"), 0x80..<0xC0: break
+        default: atom = output.count
+        }
+        switch byte {
         case UInt8(ascii: "\\"): try translateEscape(inClass: false)
         case UInt8(ascii: "["): try translateClass()
         case UInt8(ascii: "("): try translateGroup()
-        case UInt8(ascii: "{"): try translateInterval()
         default: copy()
         }
     }
@@ -57,7 +67,8 @@ struct PatternSyntax {
         emit("}")
         offset = end + 1
         if peek() == UInt8(ascii: "+") {
-            emit("{1,}")
+            output.insert(contentsOf: "(?:".utf8, at: atom)
+            emit(")+")
             offset += 1
         } else if peek() == UInt8(ascii: "?"), !inside.contains(UInt8(ascii: ",")) {
             throw refusal("an exact count followed by ?")
@@ -160,7 +171,9 @@ struct PatternSyntax {
     private mutating func translateUnicodeEscape() throws(Refusal) {
         guard offset + 4 <= pattern.count else { throw refusal("the pattern ends inside an escape") }
         let digits = pattern[offset..<(offset + 4)]
-        guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { throw refusal("four hexadecimal digits were expected") }
+        guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else {
+            throw refusal("four hexadecimal digits were expected")
+        }
         emit("\\x{")
         output.append(contentsOf: digits)
         emit("}")

@@ -23,7 +23,8 @@ struct PostProcessor: Sendable, Equatable {
         case "ByteLevel": break
         case "TemplateProcessing": parts = try Self.template(node, idLimit)
         case "BertProcessing", "RobertaProcessing":
-            parts = [.tokens([try Self.pairedID(node["cls"], idLimit)]), .text, .tokens([try Self.pairedID(node["sep"], idLimit)])]
+            let before = try Self.pairedID(node["cls"], idLimit)
+            parts = [.tokens([before]), .text, .tokens([try Self.pairedID(node["sep"], idLimit)])]
         case "Sequence":
             var adding = 0
             for child in try node["processors"].elements() {

@@ -45,14 +45,14 @@ struct PreTokenizer: Sendable {
     /// Leaves pieces as raw bytes where the byte alphabet is the last thing that happens to their text: spelling the bytes out
     /// is then a detour. Splitting rules that come after it do see the spelling.
     private mutating func settleAlphabet() {
-        let rewriters = steps.indices.filter {
-            switch steps[$0] {
-            case .prefixSpace, .metaspace, .spellBytes: true
-            default: false
+        let spellings = steps.indices.filter { if case .spellBytes = steps[$0] { true } else { false } }
+        guard spellings.count == 1, let last = spellings.first else { return }
+        for step in steps[(last + 1)...] {
+            switch step {
+            case .prefixSpace, .metaspace: return
+            default: continue
             }
         }
-        guard let last = rewriters.last, case .spellBytes = steps[last] else { return }
-        guard rewriters.allSatisfy({ index in if case .spellBytes = steps[index] { index == last } else { true } }) else { return }
         alphabet = .bytes
         if last == steps.count - 1 { steps.removeLast() } else { steps.append(.unspellBytes) }
     }
@@ -122,7 +122,9 @@ struct PreTokenizer: Sendable {
                 }
             case .unspellBytes:
                 buffer.rewritePieces { piece, _, text in
-                    guard let bytes = ByteAlphabet.bytes(of: piece) else { preconditionFailure("a piece outside the byte alphabet") }
+                    guard let bytes = ByteAlphabet.bytes(of: piece) else {
+                        preconditionFailure("a piece outside the byte alphabet")
+                    }
                     text.append(contentsOf: bytes)
                 }
             }

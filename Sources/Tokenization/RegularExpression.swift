@@ -44,7 +44,9 @@ final class RegularExpression: @unchecked Sendable {
 
     private static func message(_ code: Int32) -> String {
         var buffer = [UInt8](repeating: 0, count: 256)
-        let count = unsafe buffer.withUnsafeMutableBufferPointer { unsafe pcre2_get_error_message_8(code, $0.baseAddress, $0.count) }
+        let count = unsafe buffer.withUnsafeMutableBufferPointer { buffer in
+            unsafe pcre2_get_error_message_8(code, buffer.baseAddress, buffer.count)
+        }
         return count > 0 ? String(decoding: buffer[..<Int(count)], as: UTF8.self) : "PCRE2 error \(code)"
     }
 
@@ -62,7 +64,9 @@ final class RegularExpression: @unchecked Sendable {
 
         init(_ expression: RegularExpression) {
             self.expression = expression
-            guard let match = unsafe pcre2_match_data_create_8(1, nil), let context = unsafe pcre2_match_context_create_8(nil) else {
+            guard let match = unsafe pcre2_match_data_create_8(1, nil),
+                let context = unsafe pcre2_match_context_create_8(nil)
+            else {
                 preconditionFailure("no memory for a match of \(expression.pattern)")
             }
             unsafe self.match = match

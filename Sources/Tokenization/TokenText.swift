@@ -3,6 +3,9 @@ internal import Inference
 /// What each token contributes to a decoded text, worked out once: the tokens' bytes after the decoder's rules for single tokens.
 final class TokenText: Sendable {
     let decoder: Decoder
+    private let vocabulary: Vocabulary
+    /// Added tokens that are sought in normalised text are also written out in their normal form.
+    private let normalForms: [TokenID: [UInt8]]
     private let bytes: [UInt8]
     /// `idLimit + 1` offsets into `bytes`.
     private let starts: [UInt32]
@@ -13,14 +16,14 @@ final class TokenText: Sendable {
     private static let absent: Int16 = -2
 
     /// Fails if the decoder's rules make the tokens larger than `TokenizerLimits.vocabularyBytes` together.
-    init?(vocabulary: Vocabulary, decoder: Decoder) {
+    init?(vocabulary: Vocabulary, normalForms: [TokenID: [UInt8]], decoder: Decoder) {
         var bytes: [UInt8] = []
         var starts: [UInt32] = [0]
         var kinds: [Int16] = []
         kinds.reserveCapacity(vocabulary.idLimit)
         starts.reserveCapacity(vocabulary.idLimit + 1)
         for id in 0..<vocabulary.idLimit {
-            if let token = vocabulary.bytes(of: TokenID(id)) {
+            if let token = normalForms[TokenID(id)] ?? vocabulary.bytes(of: TokenID(id)) {
                 let early = Decoder.apply(decoder.tokenSteps, to: token, isFirst: false)
                 if decoder.fallsBackToBytes, let byte = Decoder.fallbackByte(early) {
                     kinds.append(Int16(byte))
@@ -36,6 +39,8 @@ final class TokenText: Sendable {
             starts.append(UInt32(bytes.count))
         }
         self.decoder = decoder
+        self.vocabulary = vocabulary
+        self.normalForms = normalForms
         self.bytes = bytes
         self.starts = starts
         self.kinds = kinds
@@ -51,6 +56,12 @@ final class TokenText: Sendable {
     }
 
     func isPresent(_ id: TokenID) -> Bool { id >= 0 && Int(id) < kinds.count && kinds[Int(id)] != Self.absent }
+
+    /// The bytes of a token that is present and the first of its text; `isFirstElement`: no text precedes it at all.
+    func bytesAtStart(of id: TokenID, isFirst: Bool, isFirstElement: Bool) -> [UInt8] {
+        let token = normalForms[id] ?? vocabulary.bytes(of: id) ?? []
+        return finish(Decoder.apply(decoder.tokenSteps, to: token, isFirst: isFirst), isFirst: isFirstElement)
+    }
 
     /// The byte a token of byte fallback stands for.
     func fallbackByte(_ id: TokenID) -> UInt8? { kinds[Int(id)] >= 0 ? UInt8(kinds[Int(id)]) : nil }

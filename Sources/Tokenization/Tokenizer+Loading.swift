@@ -26,8 +26,9 @@ extension Tokenizer {
         let root = try Self.parse(json, file)
         let parts = try TokenizerParts(root, roles: roleNodes)
         let decoder = try Decoder(root["decoder"])
-        guard let text = TokenText(vocabulary: parts.vocabulary, decoder: decoder) else {
-            throw root["decoder"].invalid("tokens that grow without measure", expected: "at most \(TokenizerLimits.vocabularyBytes) bytes")
+        guard let text = TokenText(vocabulary: parts.vocabulary, normalForms: parts.normalForms, decoder: decoder) else {
+            let expected = "at most \(TokenizerLimits.vocabularyBytes) bytes"
+            throw root["decoder"].invalid("tokens that grow without measure", expected: expected)
         }
         self.init(parts, text, limits: limits)
     }
@@ -69,6 +70,7 @@ extension TokenizerParts {
         special = []
         addedTokens = AddedTokenMatcher()
         normalizedAddedTokens = AddedTokenMatcher()
+        normalForms = [:]
         // Special tokens first: of two equal patterns the first counts.
         var highest: TokenID?
         for (token, node) in added {
@@ -78,7 +80,9 @@ extension TokenizerParts {
         for (token, _) in added.filter(\.token.special) + added.filter({ !$0.token.special }) {
             if token.special { special.insert(token.id) }
             if token.normalized {
-                normalizedAddedTokens.insert(token, as: try normalizer.apply(to: Array(token.content.utf8)).text)
+                let form = try normalizer.apply(to: Array(token.content.utf8)).text
+                normalizedAddedTokens.insert(token, as: form)
+                normalForms[token.id] = form
             } else {
                 addedTokens.insert(token, as: Array(token.content.utf8))
             }
@@ -109,7 +113,8 @@ extension TokenizerParts {
         for element in elements {
             let content = try element["content"].string()
             guard (1...TokenizerLimits.addedTokenBytes).contains(content.utf8.count) else {
-                throw element["content"].invalid("\(content.utf8.count) bytes", expected: "1 to \(TokenizerLimits.addedTokenBytes)")
+                let expected = "1 to \(TokenizerLimits.addedTokenBytes)"
+                throw element["content"].invalid("\(content.utf8.count) bytes", expected: expected)
             }
             let special = try element["special"].bool(ifAbsent: false)
             let token = AddedToken(
@@ -125,8 +130,8 @@ extension TokenizerParts {
     }
 
     /// An added token is one of the model's under its id, or one more. The reference numbers those behind both the model's tokens
-    /// and the `highest` added so far, whatever the file says, and only warns where that disagrees. Nobody can tell then which ids
-    /// the model was trained with, so a disagreement is refused here.
+    /// and the `highest` added so far, whatever the file says, and only warns where that disagrees. Nobody can tell then which
+    /// ids the model was trained with, so a disagreement is refused here.
     private static func insert(
         _ token: AddedToken, _ node: ComponentNode, into vocabulary: inout Vocabulary, model: Vocabulary, after highest: TokenID?
     ) throws(TokenizerError) {
@@ -158,7 +163,8 @@ extension TokenizerParts {
         var vocabulary = Vocabulary(capacity: members.count + room)
         for (text, value) in members {
             guard let id = value.integer, id >= 0, id < TokenizerLimits.vocabulary else {
-                throw node[text].invalid(value.integer.map { "\($0)" } ?? value.kind, expected: "an id below \(TokenizerLimits.vocabulary)")
+                let found = value.integer.map { "\($0)" } ?? value.kind
+                throw node[text].invalid(found, expected: "an id below \(TokenizerLimits.vocabulary)")
             }
             switch vocabulary.insert(text, id: TokenID(id)) {
             case nil: break
@@ -183,7 +189,7 @@ extension TokenizerParts {
         var separates = vocabulary.id(of: mark.span) != nil && !(unknown?.unicodeScalars.last == "\u{2581}")
         var rank: UInt32 = 0
         for (index, element) in elements.enumerated() {
-            let merge = ComponentNode(value: element, file: node.file, key: "merges[\(index)]")
+            let merge = ComponentNode(value: element, file: node.file, key: "\(node.key)[\(index)]")
             guard let (left, right) = try merge.mergePair() else { continue }
             guard let leftID = vocabulary.id(of: left.span) else { throw merge.unknownToken(left) }
             guard let rightID = vocabulary.id(of: right.span) else { throw merge.unknownToken(right) }
@@ -238,7 +244,9 @@ extension BytePairEncoder {
         let dropout = node["dropout"]
         guard dropout.isAbsent || dropout.value.double == 0 else { throw dropout.unsupported("merging at random") }
         var options = Options(alphabet: alphabet)
-        if let unknown = try node.unknownName() { options.unknown = vocabulary.id(of: unknown).map { .token($0) } ?? .missing(unknown) }
+        if let unknown = try node.unknownName() {
+            options.unknown = vocabulary.id(of: unknown).map { .token($0) } ?? .missing(unknown)
+        }
         options.fusesUnknown = try node["fuse_unk"].bool(ifAbsent: false)
         options.ignoresMerges = try node["ignore_merges"].bool(ifAbsent: false)
         options.fallsBackToBytes = try node["byte_fallback"].bool(ifAbsent: false)

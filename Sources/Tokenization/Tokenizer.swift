@@ -122,6 +122,8 @@ struct TokenizerParts: Sendable {
     var model: BytePairEncoder
     var addedTokens: AddedTokenMatcher
     var normalizedAddedTokens: AddedTokenMatcher
+    /// What the latter are sought as.
+    var normalForms: [TokenID: [UInt8]]
     var special: Set<TokenID>
     var normalizer: Normalizer
     var preTokenizer: PreTokenizer

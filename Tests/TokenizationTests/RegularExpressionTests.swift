@@ -1,0 +1,54 @@
+@testable import Tokenization
+import Testing
+
+@Suite struct RegularExpressionTests {
+    private func split(_ pattern: String, _ text: String, _ behavior: SplitBehavior = .isolated) throws -> [String] {
+        let json = #"{"type":"Split","pattern":{"Regex":\#(Tiny.quoted(pattern))},"behavior":"\#(behavior.rawValue)","invert":false}"#
+        return try Tiny.pieces(preTokenizer: json, text)
+    }
+
+    @Test("what the two syntaxes read differently is rewritten")
+    func rewriting() throws {
+        #expect(try PatternSyntax.translate(#"\s+(?!\S)"#) == #"\p{White_Space}+(?!\P{White_Space})"#)
+        #expect(try PatternSyntax.translate(#"[^\s\h]"#) == #"[^\p{White_Space}0-9A-Fa-f]"#)
+        #expect(try PatternSyntax.translate(#"(?m:.)a{,3}b{1,2}+"#) == #"(?s:.)a{0,3}(?:b{1,2})+"#)
+        #expect(try PatternSyntax.translate(#"(a(b)|[c]){2}+\s{1,3}+é{2}+"#) == #"(?:(a(b)|[c]){2})+(?:\p{White_Space}{1,3})+(?:é{2})+"#)
+        #expect(try split("(?m:.)", "a\nb") == ["a", "\n", "b"])
+        #expect(try split("^a", "a\na\n") == ["a", "\n", "a", "\n"])
+        #expect(try split("\\h+", "ab[c]&1f_") == ["ab", "[", "c", "]&", "1f", "_"])
+        #expect(try split("\\b", "ab x") == ["ab", " ", "x"])
+        #expect(try split("x*", "abxxc") == ["a", "b", "xx", "c"])
+        #expect(try split("x*", "abxxc", .mergedWithPrevious) == ["a", "bxx", "c"])
+        #expect(try split(#"\u0061|[\u0062]"#, "abc") == ["a", "b", "c"])
+    }
+
+    @Test(
+        "what cannot be rewritten is refused",
+        arguments: ["[a[bc]]", "[a&&b]", "a(?i)b", "(*LIMIT_MATCH=1)a", #"\Qa\E"#, #"\xE9"#, #"[\W]"#, "(?~a)", "a{2}?", "[a", "a(", #"\"#, #"\p{Nope}"#, "(?i", #"\u12"#]
+    )
+    func refusals(_ pattern: String) {
+        #expect(throws: RegularExpression.Failure.self) { try RegularExpression(pattern) }
+    }
+
+    @Test("a pattern that explodes on a text is an error, not a stall")
+    func explosion() throws {
+        let expression = try RegularExpression("(a+a+)+b(?=c)")
+        var matcher = RegularExpression.Matcher(expression)
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: 64) + Array("bd".utf8)
+        #expect(throws: TokenizerError.patternTooCostly(pattern: "(a+a+)+b(?=c)")) { try matcher.firstMatch(in: text.span, from: 0) }
+    }
+
+    @Test("the behaviours join matches with their neighbours as the reference does")
+    func behaviors() throws {
+        #expect(try split("-", "a--b-c-", .isolated) == ["a", "-", "-", "b", "-", "c", "-"])
+        #expect(try split("-", "a--b-c-", .removed) == ["a", "b", "c"])
+        #expect(try split("-", "a--b-c-", .mergedWithPrevious) == ["a-", "-", "b-", "c-"])
+        #expect(try split("-", "a--b-c-", .mergedWithNext) == ["a", "-", "-b", "-c", "-"])
+        #expect(try split("-", "a--b-c-", .contiguous) == ["a", "--", "b", "-", "c", "-"])
+        #expect(try split("-", "--b", .mergedWithPrevious) == ["-", "-", "b"])
+        #expect(try split("-", "--b", .mergedWithNext) == ["-", "-b"])
+        #expect(try split("-", "--b", .contiguous) == ["--", "b"])
+        #expect(try Tiny.pieces(preTokenizer: #"{"type":"Split","pattern":{"String":""},"behavior":"Removed","invert":false}"#, "abc") == ["a", "b", "c"])
+        #expect(try Tiny.pieces(preTokenizer: #"{"type":"Split","pattern":{"String":"ab"},"behavior":"Contiguous","invert":true}"#, "ababcab") == ["abab", "c", "ab"])
+    }
+}
