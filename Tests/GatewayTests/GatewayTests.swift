@@ -406,6 +406,20 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("an answer that had ended by a stop string survives the loss of its worker")
+    func answeredBeforeLoss() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.post(text, #"{"prompt":"x","stop":"!"}"#)
+        let sequence = await stage.worker.started()
+        stage.gateway.receive(stage.worker.step("done!", sequence.id))
+        #expect(await stage.worker.cancelled() == sequence.id)
+        stage.gateway.workerLost("it crashed")
+        #expect(try await client.answer().json["choices"]?.array?.first?["text"] == "done")
+        await client.close()
+        await stage.end()
+    }
+
     @Test(
         "an ending that is no answer is told as what it is",
         arguments: [
