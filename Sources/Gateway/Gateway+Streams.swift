@@ -157,7 +157,13 @@ extension Gateway {
         // No ending will come any more. Removed first, so that nothing is cancelled on a worker that is gone.
         let orphans = sequences.values.compactMap(\.request)
         sequences = [:]
-        for request in orphans {
+        for request in orphans where !request.isOver {
+            // All choices had ended by a stop string and only waited for the worker's count: that is an answer.
+            if let stream = request.stream, stream.isAnswered {
+                stream.forgoEndings()
+                pump(request, at: clock.now)
+                continue
+            }
             fail(request, APIError(.workerLost, "the worker that computed the answer was lost", retryAfter: .seconds(2)))
         }
     }

@@ -119,6 +119,12 @@ final class GenerationStream {
         choices[index].stream.end(try finish(ending.reason), rest: choices[index].detokenizer.finish())
     }
 
+    /// Whether every choice has its end, though the worker may still owe a word about it.
+    var isAnswered: Bool { choices.allSatisfy(\.stream.isFinished) }
+
+    /// The worker is gone and will say no more.
+    func forgoEndings() { endingsMissing = 0 }
+
     private func finish(_ reason: FinishReason) throws(APIError) -> ChoiceFinish {
         switch reason {
         case .stop(nil): return .end

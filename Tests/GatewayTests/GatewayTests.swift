@@ -147,6 +147,23 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("a stop token of the request is counted, named, and shown only when asked for", arguments: [(false, "hi"), (true, "hi!")])
+    func stopToken(includes: Bool, shown: String) async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.post(text, "{\"prompt\":\"x\",\"stop_token_ids\":[33],\"include_stop_str_in_output\":\(includes)}")
+        let sequence = await stage.worker.started()
+        #expect(sequence.sampling.stopTokens == [33, TinyModel.end])
+        stage.gateway.receive(stage.worker.step("hi!", sequence.id))
+        stage.gateway.receive(stage.worker.end(sequence.id, .stop(33)))
+        let answer = try await client.answer().json
+        #expect(answer["choices"]?.array?.first?["text"] == .string(shown))
+        #expect(answer["choices"]?.array?.first?["stop_reason"] == 33)
+        #expect(answer["usage"]?["completion_tokens"] == 3)
+        await client.close()
+        await stage.end()
+    }
+
     @Test("log probabilities and token ids come with the text they belong to")
     func logprobs() async throws {
         let stage = try await GatewayStage()
@@ -403,6 +420,20 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(try await whole.answer().status == 200)
         await streaming.close()
         await whole.close()
+        await stage.end()
+    }
+
+    @Test("an answer that had ended by a stop string survives the loss of its worker")
+    func answeredBeforeLoss() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.post(text, #"{"prompt":"x","stop":"!"}"#)
+        let sequence = await stage.worker.started()
+        stage.gateway.receive(stage.worker.step("done!", sequence.id))
+        #expect(await stage.worker.cancelled() == sequence.id)
+        stage.gateway.workerLost("it crashed")
+        #expect(try await client.answer().json["choices"]?.array?.first?["text"] == "done")
+        await client.close()
         await stage.end()
     }
 
