@@ -1,4 +1,5 @@
-/// A connected, ordered, two-way flow of bytes: a socket, or TLS over one. Lives on one reactor and is touched on its thread only.
+/// A connected, ordered, two-way flow of bytes: a socket, or TLS over one. Lives on one reactor and is touched on its thread
+/// only.
 ///
 /// What is written is queued, and goes to the system once at the end of the turn. The queue has no limit of its own: who writes
 /// looks at `queuedBytes`, stops at its own bound and goes on when told that the stream has drained.
@@ -28,7 +29,8 @@ package protocol ByteStream: AnyObject {
 
     /// Ends our direction once the queue is empty (FIN, under TLS with close_notify). Writing afterwards is a bug. Idempotent.
     func finishWriting()
-    /// Ends our direction and then closes, without waiting for the peer to end its own: for a peer that has ended already. Idempotent.
+    /// Ends our direction and then closes, without waiting for the peer to end its own: for a peer that has ended already.
+    /// Idempotent.
     func closeWhenWritten()
     /// Ends the stream now; queued bytes are dropped. Idempotent. The receiver hears `streamDidClose` on a later turn.
     func close()

@@ -12,14 +12,19 @@ package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
     package init(_ text: String) throws(EndpointError) {
         if text.hasPrefix("unix:") {
             let path = String(text.dropFirst(5))
-            guard path.hasPrefix("/") else { throw EndpointError(text, "a Unix socket needs an absolute path, as in unix:/run/ferry.sock") }
+            guard path.hasPrefix("/") else {
+                throw EndpointError(text, "a Unix socket needs an absolute path, as in unix:/run/ferry.sock")
+            }
             guard path.utf8.count <= Self.longestPath, !path.utf8.contains(0) else {
-                throw EndpointError(text, "a Unix socket's path has at most \(Self.longestPath) bytes, this one has \(path.utf8.count)")
+                throw EndpointError(
+                    text, "a Unix socket's path has at most \(Self.longestPath) bytes, this one has \(path.utf8.count)")
             }
             self = .unix(path: path)
             return
         }
-        guard let colon = text.lastIndex(of: ":") else { throw EndpointError(text, "no port; write address:port, as in 127.0.0.1:8080") }
+        guard let colon = text.lastIndex(of: ":") else {
+            throw EndpointError(text, "no port; write address:port, as in 127.0.0.1:8080")
+        }
         let portText = text[text.index(after: colon)...]
         guard !portText.isEmpty, portText.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(portText) else {
             throw EndpointError(text, "\"\(portText)\" is not a port number from 0 to 65535")
@@ -30,9 +35,14 @@ package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
             host = host.dropFirst().dropLast()
             guard isIPv6(String(host)) else { throw EndpointError(text, "\"\(host)\" is not an IPv6 address") }
         } else {
-            guard !host.isEmpty else { throw EndpointError(text, "no address; write 0.0.0.0\(text) for all interfaces or 127.0.0.1\(text) for this machine only") }
+            guard !host.isEmpty else {
+                throw EndpointError(
+                    text, "no address; write 0.0.0.0\(text) for all interfaces or 127.0.0.1\(text) for this machine only")
+            }
             guard !host.contains(":") else { throw EndpointError(text, "an IPv6 address goes in brackets, as in [::1]:8080") }
-            guard host.utf8.count <= 255, host.utf8.allSatisfy(isNameByte) else { throw EndpointError(text, "\"\(host)\" is not an address or a host name") }
+            guard host.utf8.count <= 255, host.utf8.allSatisfy(isNameByte) else {
+                throw EndpointError(text, "\"\(host)\" is not an address or a host name")
+            }
         }
         self = .tcp(host: String(host), port: port)
     }
@@ -70,15 +80,17 @@ package struct EndpointError: Error, Equatable, CustomStringConvertible {
 }
 
 extension Endpoint {
-    /// The socket address, if `host` is numeric or `localhost` (which means 127.0.0.1 here); nil for other names and Unix sockets.
+    /// The socket address, if `host` is numeric or `localhost` (which means 127.0.0.1 here); nil for other names and Unix
+    /// sockets.
     func numericAddress() -> sockaddr_storage? {
         guard case .tcp(let host, let port) = self else { return nil }
         var storage = sockaddr_storage()
         let found = unsafe withUnsafeMutableBytes(of: &storage) { bytes in
             let numeric = host == "localhost" ? "127.0.0.1" : host
             // EINVAL when the text is not an address of the family.
-            if unsafe uv_ip4_addr(numeric, Int32(port), bytes.baseAddress!.assumingMemoryBound(to: sockaddr_in.self)) == 0 { return true }
-            return unsafe uv_ip6_addr(numeric, Int32(port), bytes.baseAddress!.assumingMemoryBound(to: sockaddr_in6.self)) == 0
+            let start = bytes.baseAddress!
+            return unsafe uv_ip4_addr(numeric, Int32(port), start.assumingMemoryBound(to: sockaddr_in.self)) == 0
+                || uv_ip6_addr(numeric, Int32(port), start.assumingMemoryBound(to: sockaddr_in6.self)) == 0
         }
         return found ? storage : nil
     }

@@ -11,10 +11,12 @@ package enum LibraryVersions {
     package static func complaints() -> [String] {
         var complaints: [String] = []
         if uv_version() < clibuv_compiled_version() {
-            complaints.append("libuv \(libuv) is older than the one this program was compiled with (0x\(String(clibuv_compiled_version(), radix: 16)))")
+            let compiled = String(clibuv_compiled_version(), radix: 16)
+            complaints.append("libuv \(libuv) is older than the one this program was compiled with (0x\(compiled))")
         }
         if OpenSSL_version_num() < copenssl_compiled_version() {
-            complaints.append("\(openssl) is older than the one this program was compiled with (0x\(String(copenssl_compiled_version(), radix: 16)))")
+            let compiled = String(copenssl_compiled_version(), radix: 16)
+            complaints.append("\(openssl) is older than the one this program was compiled with (0x\(compiled))")
         }
         return complaints
     }

@@ -6,8 +6,8 @@ package struct LinkStatistics: Sendable, Equatable {
     /// Smoothed round-trip time.
     package var roundTrip: Duration
     package var shortestRoundTrip: Duration
-    /// Bytes a second at which data was last acknowledged; 0 before the first measurement. A lower bound of the link's rate while the
-    /// sender had too little to send.
+    /// Bytes a second at which data was last acknowledged; 0 before the first measurement. A lower bound of the link's rate while
+    /// the sender had too little to send.
     package var deliveryRate: UInt64
     /// Segments sent again since the beginning.
     package var retransmissions: UInt32
@@ -20,7 +20,8 @@ extension TCPStream {
     package func linkStatistics() -> LinkStatistics? {
         reactor.requireThread()
         guard isOpen, let descriptor else { return nil }
-        // `struct tcp_info` of <linux/tcp.h>, whose layout is fixed and only grows at its end; the C library's header stops too early.
+        // `struct tcp_info` of <linux/tcp.h>, whose layout is fixed and only grows at its end; the C library's header stops too
+        // early.
         var length = socklen_t(168)
         return unsafe withUnsafeTemporaryAllocation(byteCount: Int(length), alignment: 8) { buffer in
             let status = unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, buffer.baseAddress, &length)

@@ -120,15 +120,15 @@ package final class Reactor: @unchecked Sendable {
         )
     }
 
-    /// Calls `participant` once before the loop sleeps again, in the order of asking; those who ask from within are called in the same
-    /// pass. This is where a turn's output is gathered and written with one call. Thread.
+    /// Calls `participant` once before the loop sleeps again, in the order of asking; those who ask from within are called in the
+    /// same pass. This is where a turn's output is gathered and written with one call. Thread.
     package func atTurnEnd(_ participant: any TurnEndParticipant) {
         requireThread()
         turnEnd.append(participant)
     }
 
-    /// Calls `participant` once on the next turn, after the system has been asked for events: for work that could go on as long as the
-    /// system cooperates, so that it takes turns with everything else. Thread.
+    /// Calls `participant` once on the next turn, after the system has been asked for events: for work that could go on as long
+    /// as the system cooperates, so that it takes turns with everything else. Thread.
     package func onNextTurn(_ participant: any NextTurnParticipant) {
         requireThread()
         // Keeps the loop from sleeping in between. Cannot fail before the handle closes, and nothing calls this so late.
@@ -183,7 +183,8 @@ package final class Reactor: @unchecked Sendable {
         endTurn()
         precondition(open.isEmpty, "the reactor \(name) was shut down with these still open: \(open)")
         mailbox.withLock { $0.phase = .draining }
-        for unsafe handle in unsafe [UnsafeMutableRawPointer(wake), UnsafeMutableRawPointer(beforeSleep), UnsafeMutableRawPointer(heartbeat)] {
+        let own = unsafe [UnsafeMutableRawPointer(wake), UnsafeMutableRawPointer(beforeSleep), UnsafeMutableRawPointer(heartbeat)]
+        for unsafe handle in unsafe own {
             unsafe uv_close(handle.assumingMemoryBound(to: uv_handle_t.self), nil)
         }
         // Only closing handles and finite requests are left, so this returns.

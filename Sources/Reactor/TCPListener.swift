@@ -20,7 +20,7 @@ package final class TCPListener {
     /// - Parameters:
     ///   - endpoint: a numeric address, `localhost` (127.0.0.1) or a Unix socket. A socket file that nobody answers any more is
     ///     replaced; the new one may be used by this user only (mode 0600) and is removed on closing.
-    ///   - backlog: connections the system keeps waiting; beyond it, it refuses or ignores them (the system caps it at somaxconn).
+    ///   - backlog: connections the system keeps waiting; beyond it, it refuses or ignores them (it caps this at somaxconn).
     ///   - accepted: gets each new stream, which must be closed by whoever takes it. Nothing is read before `resumeReading()`.
     /// - Throws: `UVError` naming the endpoint: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE, ENOENT (no such folder).
     package init(
@@ -136,7 +136,8 @@ package final class TCPListener {
 private func isAbandonedSocket(_ path: String) -> Bool {
     var status = stat()
     guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
+    let descriptor = socket(AF_UNIX, Int32(kind), 0)
     guard descriptor >= 0 else { return false }
     defer { Glibc.close(descriptor) }
     var address = sockaddr_un()

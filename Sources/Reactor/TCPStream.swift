@@ -3,8 +3,8 @@ internal import Glibc
 
 /// A connected TCP or Unix socket on a reactor.
 ///
-/// Reads go through the reactor's one buffer straight to the receiver. Writes are gathered in the turn, tried with one vectored call
-/// at its end, and what the socket does not take then follows as it becomes writable.
+/// Reads go through the reactor's one buffer straight to the receiver. Writes are gathered in the turn, tried with one vectored
+/// call at its end, and what the socket does not take then follows as it becomes writable.
 @safe
 package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipant {
     /// connecting → open → closing → closed; connecting → closing. Only `closed` lets go of the memory.
@@ -292,8 +292,8 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
         if let tell = connected {
             connected = nil
             receiver = nil
-            if case .failed(let error) = reason { tell(.failure(error)) } else { tell(.failure(UVError(.canceled, attempt: "connect to \(name)"))) }
-            return
+            if case .failed(let error) = reason { return tell(.failure(error)) }
+            return tell(.failure(UVError(.canceled, attempt: "connect to \(name)")))
         }
         let last = receiver
         receiver = nil

@@ -48,7 +48,8 @@ package final class TLSContext: Sendable {
 
     /// A server's context.
     ///
-    /// - Throws: `TLSError` naming the file and what OpenSSL finds wrong with it, also when key and certificate do not belong together.
+    /// - Throws: `TLSError` naming the file and what OpenSSL finds wrong with it, also when key and certificate do not belong
+    /// together.
     package init(server files: TLSFiles, protocols: ApplicationProtocols) throws(TLSError) {
         self.side = .server
         self.protocols = protocols
@@ -178,7 +179,8 @@ private func requireReadable(_ path: String, _ role: String) throws(TLSError) {
     let list = protocols.wireFormat
     var chosen: UnsafeMutablePointer<UInt8>?
     // The answer points into our list, which is immortal, or on failure into the client's, which is then not used.
-    let status = unsafe SSL_select_next_proto(&chosen, outLength, list.utf8Start, UInt32(list.utf8CodeUnitCount), offered, offeredLength)
+    let count = UInt32(list.utf8CodeUnitCount)
+    let status = unsafe SSL_select_next_proto(&chosen, outLength, list.utf8Start, count, offered, offeredLength)
     guard status == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
     unsafe out!.pointee = UnsafePointer(chosen)
     return SSL_TLSEXT_ERR_OK

@@ -153,7 +153,8 @@ package final class TLSStream: ByteStream {
         while wantsReading, transport.isOpen, !hasEnded {
             switch try unsafe session.read(into: reactor.plaintextBuffer) {
             case .bytes(let count):
-                receiver?.stream(self, didReceive: unsafe UnsafeRawBufferPointer(rebasing: reactor.plaintextBuffer[..<count]).bytes)
+                let bytes = unsafe UnsafeRawBufferPointer(rebasing: reactor.plaintextBuffer[..<count])
+                receiver?.stream(self, didReceive: unsafe bytes.bytes)
             case .needsInput:
                 if transportEnded { return end() }
                 return transport.resumeReading()
@@ -170,7 +171,8 @@ package final class TLSStream: ByteStream {
     }
 
     private func endIfTransportEnded() {
-        if transportEnded { close(.insecure(TLSError(attempt: "complete the TLS handshake", reason: "the peer closed the connection"))) }
+        guard transportEnded else { return }
+        close(.insecure(TLSError(attempt: "complete the TLS handshake", reason: "the peer closed the connection")))
     }
 
     // MARK: Ending

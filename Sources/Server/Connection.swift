@@ -6,7 +6,8 @@ internal import Reactor
 ///
 /// Lives on the reactor from accepting until the stream has closed, held by the floor.
 final class Connection: ByteStreamReceiver, TurnEndParticipant {
-    /// handshaking → open → lingering → closing; any → closing. In `lingering` our last byte is on its way and input is discarded.
+    /// handshaking → open → lingering → closing; any → closing. In `lingering` our last byte is on its way and input is
+    /// discarded.
     private enum Phase { case handshaking, open, lingering, closing }
 
     let stream: any ByteStream
@@ -25,9 +26,6 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private var lastSent: UInt64 = 0
     private var lastSentAt: MonotonicInstant
     private var hasFinishedDrain = false
-    /// Bytes that may still be sent after an upgrade to HTTP/2 before the client's preface has come; nil otherwise. See `flush`.
-    private var roomBeforePreface: Int?
-    private var isHTTP2 = false
     private var peerHasEnded = false
 
     init(over transport: TCPStream, tls: TLSContext?, server: ServerFloor) {
@@ -38,7 +36,9 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             phase = .handshaking
             let secure = TLSStream(over: transport, context: tls)
             stream = secure
-            secure.onEstablished = { [unowned self] in self.begin(self.stream.negotiatedProtocol == "h2" ? .http2 : .http1, scheme: "https") }
+            secure.onEstablished = { [unowned self] in
+                self.begin(self.stream.negotiatedProtocol == "h2" ? .http2 : .http1, scheme: "https")
+            }
         } else {
             phase = .open
             stream = transport
@@ -61,7 +61,6 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     func stream(_ stream: any ByteStream, didReceive bytes: RawSpan) {
         guard phase == .open, let http else { return }
         server.counters.bytesReceived += UInt64(bytes.byteCount)
-        roomBeforePreface = nil
         http.receive(bytes)
         drainEvents()
         flushLater()
@@ -190,12 +189,7 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         var buffer = server.borrowBuffer()
         defer { server.giveBack(&buffer) }
         while phase == .open {
-            noteUpgrade(http)
-            // A client that upgrades keeps what follows the 101 in a small buffer until it has changed over (curl: 32 KiB), so not more than
-            // the head of the response, and at most one frame of it, goes out before its preface comes in.
-            let room = roomBeforePreface ?? (server.limits.socketQueue - stream.queuedBytes)
-            let count = http.output(into: &buffer, maximum: room)
-            if let early = roomBeforePreface { roomBeforePreface = early - count }
+            let count = http.output(into: &buffer, maximum: server.limits.socketQueue - stream.queuedBytes)
             if count > 0 {
                 server.counters.bytesSent += UInt64(count)
                 unsafe stream.write(buffer.span.bytes)
@@ -203,14 +197,6 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             }
             if !drainEvents(), count == 0 { return }
         }
-    }
-
-    private static let beforePreface = 4 << 10
-
-    private func noteUpgrade(_ http: HTTPServerConnection) {
-        guard !isHTTP2, http.version == .http2 else { return }
-        isHTTP2 = true
-        if http.counters.upgrades > 0 { roomBeforePreface = Connection.beforePreface }
     }
 
     /// Does what the protocol's state asks for.
@@ -227,7 +213,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
 
     // MARK: End
 
-    /// Says the last word and waits for the client to close; whatever it still sends is discarded, lest a reset overtake our answer.
+    /// Says the last word and waits for the client to close; whatever it still sends is discarded, lest a reset overtake our
+    /// answer.
     private func linger() {
         phase = .lingering
         since = stream.reactor.now

@@ -16,8 +16,8 @@ package enum ExchangeEnd: Sendable, Equatable {
 
 /// One request and its response, on the server's reactor.
 ///
-/// Either `respond` with everything, or `beginStream`, `write`…, `finish`. What is written leaves at the end of the turn, under the
-/// client's flow control. After the exchange has ended, by either side, every call does nothing. No call here calls back.
+/// Either `respond` with everything, or `beginStream`, `write`…, `finish`. What is written leaves at the end of the turn, under
+/// the client's flow control. After the exchange has ended, by either side, every call does nothing. No call here calls back.
 package final class Exchange {
     /// waiting → streaming → finished; any → ended.
     private enum State { case waiting, streaming, finished, ended }
@@ -34,8 +34,8 @@ package final class Exchange {
 
     /// The client has taken enough of what was buffered, after `isFull` had been true; time to write more.
     package var onDrained: (() -> Void)?
-    /// Called exactly once, also when all went well, unless the request was refused before the handler saw it. Let go of both closures' captures
-    /// here: they are dropped after the call.
+    /// Called exactly once, also when all went well, unless the request was refused before the handler saw it. Let go of both
+    /// closures' captures here: they are dropped after the call.
     package var onClosed: ((ExchangeEnd) -> Void)?
 
     let stream: StreamID
@@ -134,7 +134,8 @@ package final class Exchange {
         connection.flushLater()
     }
 
-    /// Breaks the exchange off: RST_STREAM with `code`, over HTTP/1.1 the end of the connection, so that nobody takes what was sent for all.
+    /// Breaks the exchange off: RST_STREAM with `code`, over HTTP/1.1 the end of the connection, so that nobody takes what was
+    /// sent for all.
     package func abort(_ code: HTTP2ErrorCode = .internalError) {
         breakOff(code, .aborted)
     }

@@ -4,7 +4,8 @@ package import Reactor
 
 /// An HTTP/1.1 and HTTP/2 server on a reactor: listens, owns its connections, hands requests to its handler.
 ///
-/// Several servers may share one reactor. `drain` ends it; a server that has listened must be drained before its reactor is shut down.
+/// Several servers may share one reactor. `drain` ends it; a server that has listened must be drained before its reactor is shut
+/// down.
 package actor HTTPServer {
     package nonisolated let reactor: Reactor
     private let floor: ServerFloor
@@ -43,7 +44,8 @@ package actor HTTPServer {
         return listener.endpoint
     }
 
-    /// Stops accepting, lets open exchanges end, tells clients (GOAWAY, `connection: close`), and closes what is left when `limit` is over.
+    /// Stops accepting, lets open exchanges end, tells clients (GOAWAY, `connection: close`), and closes what is left when
+    /// `limit` is over.
     ///
     /// - Returns: how many exchanges were cut off.
     @discardableResult
@@ -64,7 +66,8 @@ package actor HTTPServer {
         return cutOff
     }
 
-    /// Ends what has taken too long, seen from `ahead` of now. Called every `ServerLimits.tick`, and by tests that do not want to wait.
+    /// Ends what has taken too long, seen from `ahead` of now. Called every `ServerLimits.tick`, and by tests that do not want to
+    /// wait.
     package func checkDeadlines(ahead: Duration = .zero) {
         let now = reactor.now.advanced(by: ahead)
         floor.tick(now: now)
@@ -80,7 +83,8 @@ package actor HTTPServer {
 
     private func accept(_ stream: TCPStream, _ tls: TLSContext?) {
         floor.add(Connection(over: stream, tls: tls, server: floor))
-        guard floor.connections.count >= floor.limits.maximumConnections, !floor.evictIdle(now: reactor.now), !isPaused else { return }
+        let isFull = floor.connections.count >= floor.limits.maximumConnections
+        guard isFull, !floor.evictIdle(now: reactor.now), !isPaused else { return }
         isPaused = true
         floor.counters.acceptPauses += 1
         for listener in listeners { listener.pause() }

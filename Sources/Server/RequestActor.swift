@@ -23,7 +23,8 @@ final class IsolatedHandler<Handler: RequestActor>: RequestHandler {
 
     func bodyLimit(for head: HTTPHead) -> Int { handler.assumeIsolated { $0.bodyLimit(for: head) } }
 
-    // An exchange belongs to the reactor, as the actor does: it changes hands without changing threads, which the compiler cannot see.
+    // An exchange belongs to the reactor, as the actor does: it changes hands without changing threads, which the compiler cannot
+    // see.
 
     func handle(_ exchange: Exchange) {
         nonisolated(unsafe) let exchange = exchange

@@ -2,9 +2,9 @@ package import HTTP
 
 /// The bounds of one server, and what happens at each.
 package struct ServerLimits: Sendable {
-    /// Connections at once. At the bound the connection that has been idle longest (and for at least `evictableAfter`) is closed; when all
-    /// are busy, accepting pauses and newcomers wait in the system's backlog until one closes. An answer of 503 would need the very
-    /// descriptor and memory that the bound protects.
+    /// Connections at once. At the bound the connection that has been idle longest (and for at least `evictableAfter`) is closed;
+    /// when all are busy, accepting pauses and newcomers wait in the system's backlog until one closes. An answer of 503 would
+    /// need the very descriptor and memory that the bound protects.
     package var maximumConnections = 4096
     package var evictableAfter = Duration.seconds(1)
     /// Connections that the system keeps waiting per listener; beyond it, it ignores or refuses them.
@@ -12,15 +12,17 @@ package struct ServerLimits: Sendable {
 
     /// Request bodies received and not yet taken by a handler, over all connections. Beyond: 503 with `retry-after`.
     package var maximumBufferedRequestBytes = 256 << 20
-    /// Bytes of one streamed response that wait for the client. Beyond: the exchange is aborted and counted as a slow reader. Producers who
-    /// watch `bufferedBytes` and `onDrained` never get there. Whole responses are bounded by `http.maximumBufferedOutput`.
+    /// Bytes of one streamed response that wait for the client. Beyond: the exchange is aborted and counted as a slow reader.
+    /// Producers who watch `bufferedBytes` and `onDrained` never get there. Whole responses are bounded by
+    /// `http.maximumBufferedOutput`.
     package var maximumBufferedResponse = 1 << 20
     /// Bytes handed to one socket that it has not taken. At the bound the protocol layer keeps the rest, stream by stream.
     package var socketQueue = 256 << 10
 
     /// From accepting to a complete TLS handshake. Beyond: closed.
     package var handshakeTimeout = Duration.seconds(10)
-    /// From the first byte of a request's head to its last, and from accepting to the first request. Beyond: 408 or a plain close.
+    /// From the first byte of a request's head to its last, and from accepting to the first request. Beyond: 408 or a plain
+    /// close.
     package var headTimeout = Duration.seconds(10)
     /// Without any byte of an unfinished request body. Beyond: 408, or RST_STREAM over HTTP/2.
     package var bodyTimeout = Duration.seconds(20)
@@ -28,9 +30,11 @@ package struct ServerLimits: Sendable {
     package var requestTimeout = Duration.seconds(300)
     /// Without an open request. Beyond: closed, over HTTP/2 with GOAWAY.
     package var idleTimeout = Duration.seconds(75)
-    /// A response has bytes waiting and the client takes none. Beyond: the stream is reset; when the socket itself takes none, it is closed.
+    /// A response has bytes waiting and the client takes none. Beyond: the stream is reset; when the socket itself takes none, it
+    /// is closed.
     package var stallTimeout = Duration.seconds(30)
-    /// After the last answer, how long what the client still sends is discarded before closing, so that a reset does not destroy the answer.
+    /// After the last answer, how long what the client still sends is discarded before closing, so that a reset does not destroy
+    /// the answer.
     package var lingerTimeout = Duration.seconds(2)
     /// While draining: how long HTTP/2 clients have to confirm the announcement before the final GOAWAY.
     package var announceTimeout = Duration.seconds(1)

@@ -15,8 +15,9 @@ struct EndpointTests {
     }
 
     @Test(arguments: [
-        "", ":", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1", "::1:80", "[::1:80",
-        "[example]:80", "a b:1", "a/b:1", "unix:", "unix:relative", "unix:/" + String(repeating: "x", count: 107), "h:0x10", "[]:1",
+        "", ":", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1", "::1:80",
+        "[::1:80", "[example]:80", "a b:1", "a/b:1", "unix:", "unix:relative", "h:0x10", "[]:1",
+        "unix:/" + String(repeating: "x", count: 107),
     ])
     func `what is no endpoint is refused with the text in the message`(text: String) {
         let error = #expect(throws: EndpointError.self) { try Endpoint(text) }
@@ -25,6 +26,8 @@ struct EndpointTests {
 
     @Test func `only loopback addresses and Unix sockets are local`() throws {
         for local in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:/a"] { #expect(try Endpoint(local).isLocal) }
-        for other in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "127.0.0.1.example.org:1", "example.org:1"] { #expect(try !Endpoint(other).isLocal) }
+        for other in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "127.0.0.1.example.org:1", "example.org:1"] {
+            #expect(try !Endpoint(other).isLocal)
+        }
     }
 }

@@ -43,7 +43,9 @@ actor Stage {
     }
 
     @discardableResult
-    func listen(on text: String = "127.0.0.1:0", echo: Bool = false, reading: Bool = true, tls: TLSContext? = nil) throws -> Endpoint {
+    func listen(
+        on text: String = "127.0.0.1:0", echo: Bool = false, reading: Bool = true, tls: TLSContext? = nil
+    ) throws -> Endpoint {
         let report = report
         let listener = try TCPListener(Endpoint(text), on: reactor) { accepted in
             report.yield(.accepted)

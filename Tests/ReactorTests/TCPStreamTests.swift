@@ -249,8 +249,8 @@ struct TCPListenerTests {
     }
 
     @Test func `a Unix socket is private, works and is removed`() async throws {
-        let folder = TemporaryFolder()
-        let path = folder.file("s")
+        let folder = ScratchFolder()
+        let path = folder.path + "/" + "s"
         let stage = try Stage()
         try await stage.listen(on: "unix:" + path, echo: true)
         #expect(fileMode(path).map { $0 & 0o777 } == 0o600)
@@ -263,8 +263,8 @@ struct TCPListenerTests {
     }
 
     @Test func `an abandoned Unix socket is replaced, one in use is not`() async throws {
-        let folder = TemporaryFolder()
-        let path = folder.file("s")
+        let folder = ScratchFolder()
+        let path = folder.path + "/" + "s"
         abandonSocket(at: path)
         let stage = try Stage()
         let endpoint = try await stage.listen(on: "unix:" + path)
@@ -274,8 +274,8 @@ struct TCPListenerTests {
     }
 
     @Test func `a file that is no socket is left alone`() async throws {
-        let folder = TemporaryFolder()
-        let path = folder.write("precious", to: "s")
+        let folder = ScratchFolder()
+        let path = folder.write("s", "precious")
         let stage = try Stage()
         let error = await #expect(throws: UVError.self) { try await stage.listen(on: "unix:" + path) }
         #expect(error?.code == .addressInUse)

@@ -4,15 +4,15 @@ import Testing
 
 /// Keys and certificates made for one test by the `openssl` program.
 struct Certificates {
-    let folder = TemporaryFolder()
+    let folder = ScratchFolder()
 
     static let canBeMade = Command.exists("openssl")
 
     /// A self-signed certificate for localhost and 127.0.0.1, which is its own authority.
     func make(_ name: String) async -> TLSFiles {
-        let files = TLSFiles(certificateChain: folder.file(name + ".crt"), privateKey: folder.file(name + ".key"))
-        let result = await Command.run([
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        let files = TLSFiles(certificateChain: folder.path + "/" + name + ".crt", privateKey: folder.path + "/" + name + ".key")
+        let result = await Command.run("openssl", [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
             "-keyout", files.privateKey, "-out", files.certificateChain,
         ])
@@ -217,22 +217,23 @@ struct TLSTests {
         let certificates = Certificates()
         let files = await certificates.make("server")
         let other = await certificates.make("other")
-        let missing = certificates.folder.file("missing.crt")
+        let missing = certificates.folder.path + "/" + "missing.crt"
         let error = #expect(throws: TLSError.self) {
             try TLSContext(server: TLSFiles(certificateChain: missing, privateKey: files.privateKey), protocols: .http2)
         }
         #expect(error?.description == "cannot load the certificate chain \(missing): No such file or directory")
         let mismatch = #expect(throws: TLSError.self) {
-            try TLSContext(server: TLSFiles(certificateChain: files.certificateChain, privateKey: other.privateKey), protocols: .http2)
+            let mixed = TLSFiles(certificateChain: files.certificateChain, privateKey: other.privateKey)
+            _ = try TLSContext(server: mixed, protocols: .http2)
         }
         #expect(mismatch?.description.contains(other.privateKey) == true)
-        let text = certificates.folder.write("not a certificate", to: "text")
+        let text = certificates.folder.write("text", "not a certificate")
         let garbage = #expect(throws: TLSError.self) {
             try TLSContext(server: TLSFiles(certificateChain: text, privateKey: files.privateKey), protocols: .http2)
         }
         #expect(garbage?.description.contains(text) == true)
         let context = try TLSContext(server: files, protocols: .http2OrHTTP1)
-        certificates.folder.write("broken", to: "server.crt")
+        certificates.folder.write("server.crt", "broken")
         #expect(throws: TLSError.self) { try context.reload() }
     }
 }

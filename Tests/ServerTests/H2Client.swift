@@ -16,7 +16,8 @@ actor H2Client {
     func request(_ method: String = "GET", _ target: String, body: [UInt8]? = nil) async throws -> StreamID {
         let parts = target.split(separator: "?", maxSplits: 1)
         let head = HTTPHead(
-            method: method, scheme: "http", authority: "test", path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : nil)
+            method: method, scheme: "http", authority: "test", path: String(parts[0]),
+            query: parts.count > 1 ? String(parts[1]) : nil)
         guard let id = http.request(head, endStream: body == nil) else { throw LoopbackClient.Failure(call: "request", code: 0) }
         if let body { http.write(id, body) }
         try await flush()
@@ -90,7 +91,9 @@ actor H2Client {
 extension HTTPEvent {
     var stream: StreamID? {
         switch self {
-        case .request(let id, _, _), .response(let id, _, _), .body(let id, _), .bodyEnd(let id, _), .reset(let id, _), .drained(let id), .streamClosed(let id): id
+        case .request(let id, _, _), .response(let id, _, _), .body(let id, _), .bodyEnd(let id, _), .reset(let id, _),
+            .drained(let id), .streamClosed(let id):
+            id
         case .goingAway: nil
         }
     }

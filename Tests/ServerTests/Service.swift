@@ -29,7 +29,9 @@ final class TestHandler: RequestHandler {
         case "/hello": exchange.respond(status: 200, headers: ["content-type": "text/plain"], body: Array("hello\n".utf8))
         case "/echo": exchange.respond(status: 200, body: exchange.takeBody())
         case "/size", "/small": exchange.respond(status: 200, body: Array("\(exchange.body.count)".utf8))
-        case "/peer": exchange.respond(status: 200, body: Array("\(exchange.head.scheme) \(exchange.isEncrypted) \(exchange.peer.map(\.description) ?? "-")".utf8))
+        case "/peer":
+            let peer = exchange.peer.map(\.description) ?? "-"
+            exchange.respond(status: 200, body: Array("\(exchange.head.scheme) \(exchange.isEncrypted) \(peer)".utf8))
         case "/stream", "/trailers": stream(exchange, bytes: Int(exchange.head.query ?? "") ?? 0, trailers: path == "/trailers")
         case "/flood": flood(exchange)
         case "/abort":
@@ -148,8 +150,8 @@ extension ServerLimits {
 extension LoopbackClient {
     func response() throws -> (head: String, body: [UInt8]) {
         let head = try receive(until: "\r\n\r\n")
-        let length = head.split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
-        return (head, try receive(exactly: length))
+        let length = head.split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }
+        return (head, try receive(exactly: length.flatMap { Int($0.dropFirst(16)) } ?? 0))
     }
 
     func get(_ path: String) throws -> String {
