@@ -113,6 +113,8 @@ class Run:
             self.model.load_state_dict(saved["model"])
             self.before = saved["info"]
         self.model.to(args.device)
+        if args.fp32:
+            self.model.dtype = torch.float32
         if not args.no_compile:
             self.model.step_block = torch.compile(Block.forward, dynamic=False)
             torch._dynamo.config.cache_size_limit = 64  # one graph per sequence length and batch size of the curriculum, and some
@@ -203,6 +205,7 @@ def main() -> None:
     parser.add_argument("--plain-start", action="store_true", help="random start, without the look-up circuit")
     parser.add_argument("--resume", help="checkpoint whose weights to start from")
     parser.add_argument("--start", type=float, default=0.0, help="fraction of the schedule to start at (with --resume)")
+    parser.add_argument("--fp32", action="store_true", help="products in fp32: faster on a CPU without bf16 instructions")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--check-every", type=float, default=45, help="seconds between lines of the log")
     parser.add_argument("--save-every", type=float, default=4, help="minutes between checkpoints")
