@@ -17,6 +17,7 @@ func makeHTTP2Callbacks() -> OpaquePointer {
     unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
     unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, onFrameNotSent)
     unsafe nghttp2_session_callbacks_set_send_data_callback(callbacks, onSendBody)
+    unsafe nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, onUnknownFrame)
     unsafe nghttp2_session_callbacks_set_error_callback2(callbacks, onErrorMessage)
     return unsafe callbacks
 }
@@ -55,6 +56,13 @@ private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
     guard let header = unsafe header else { return 0 }
     unsafe owner(user).frameBegan(header.pointee)
     return 0
+}
+
+/// A frame of a type that HTTP/2 does not define, already counted where it began. RFC 9113, 5.5: ignore it.
+@c private func onUnknownFrame(
+    _: OpaquePointer?, _: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _: UnsafePointer<nghttp2_frame_hd>?, _: UnsafeMutableRawPointer?
+) -> Int32 {
+    NGHTTP2_ERR_CANCEL.rawValue
 }
 
 @c private func onFrameReceived(_: OpaquePointer?, frame: UnsafePointer<nghttp2_frame>?, user: UnsafeMutableRawPointer?) -> Int32

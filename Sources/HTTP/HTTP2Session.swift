@@ -28,6 +28,9 @@ final class HTTP2Session {
     var counters: HTTPCounters
     var date = ""
 
+    /// All types but those of RFC 9113 (0 to 9), ALTSVC, ORIGIN and PRIORITY_UPDATE.
+    private static let unknownFrameTypes = (UInt8(0x0B)...0xFF).filter { $0 != 0x0C && $0 != 0x10 }
+
     init(side: Side, limits: HTTPLimits, events: EventQueue = EventQueue(), counters: HTTPCounters = HTTPCounters()) {
         self.side = side
         self.limits = limits
@@ -44,6 +47,8 @@ final class HTTP2Session {
         unsafe nghttp2_option_set_max_outbound_ack(option, limits.maximumOutboundAcknowledgements)
         unsafe nghttp2_option_set_max_continuations(option, limits.maximumContinuations)
         unsafe nghttp2_option_set_stream_reset_rate_limit(option, UInt64(limits.resetBurst), UInt64(limits.resetsPerSecond))
+        // Only types that are asked for are announced to `frameBegan`; without it unknown frames would be free of charge.
+        for type in Self.unknownFrameTypes { unsafe nghttp2_option_set_user_recv_extension_type(option, type) }
         var session: OpaquePointer?
         // The user pointer is set below, when `self` is whole; no callback runs before the first bytes.
         let status =

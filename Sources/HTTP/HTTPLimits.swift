@@ -26,7 +26,7 @@ package struct HTTPLimits: Sendable {
     package var resetsPerSecond = 33
     /// HTTP/2: stream errors a peer may cause on one connection. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumStreamErrors = 200
-    /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, SETTINGS). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, SETTINGS, unknown types). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumIdleFrames = 1000
     /// HTTP/2: PING and SETTINGS acknowledgements that wait to be sent. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumOutboundAcknowledgements = 256
