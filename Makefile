@@ -5,7 +5,6 @@
 .PHONY: build run test bench install-libraries install-clients clean sanitize
 
 LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev pkg-config
-# Independent clients that the tests let loose on the server.
 
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -18,18 +17,23 @@ build: install-libraries
 run: build
 	$(FERRY) serve --config configs/local.yaml
 
-# One release build serves the product and the tests: the C kernels are two orders of magnitude slower in debug builds.
+# The tests run in a release build: the C kernels are two orders of magnitude slower in debug builds. It has a folder of its
+# own, because some tests look inside modules (-enable-testing) and the product should not be built that way.
 test: install-libraries install-clients
-	swift build -c release --build-tests
-	FERRY_PYTHON=$(abspath $(VENV))/bin/python swift test -c release --skip-build $(TESTFLAGS)
+	swift build $(TESTBUILD) --build-tests
+	FERRY_PYTHON=$(abspath $(VENV))/bin/python swift test $(TESTBUILD) --skip-build $(TESTFLAGS)
 
-# The parsers under the address sanitizer, the threads under the thread sanitizer; debug builds in folders of their own.
+TESTBUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+# The parsers under the address sanitizer, the threads under the thread sanitizer; debug builds, assertions included.
 sanitize: install-libraries
-	swift test --scratch-path .build-address --sanitize=address --filter '$(ADDRESS_SUITES)'
-	swift test --scratch-path .build-thread --sanitize=thread --filter '$(THREAD_SUITES)'
+	swift build --build-tests --scratch-path .build-address --sanitize=address
+	swift test --skip-build --scratch-path .build-address --sanitize=address --filter '$(ADDRESS_SUITES)'
+	swift build --build-tests --scratch-path .build-thread --sanitize=thread
+	swift test --skip-build --scratch-path .build-thread --sanitize=thread --filter '$(THREAD_SUITES)'
 
-ADDRESS_SUITES := PlatformTests|HTTPTests|TokenizationTests|WeightsTests
-THREAD_SUITES := ReactorTests|ServerTests|EngineTests|GatewayTests
+ADDRESS_SUITES := PlatformTests|HTTPTests|TokenizationTests|WeightsTests|KVCacheTests|SchedulingTests
+THREAD_SUITES := ReactorTests|ServerTests|EngineTests|GatewayTests|AdminTests
 
 bench: build
 	$(FERRY) bench --shape smollm2-135m
@@ -50,4 +54,4 @@ $(VENV)/done: Tests/ClientTests/clients/requirements.txt
 	touch $@
 
 clean:
-	rm -rf .build .build-address .build-thread
+	rm -rf .build .build-test .build-address .build-thread
