@@ -28,6 +28,7 @@ struct Daemon {
         startLogging()
         let logger = Logger(label: "ferry")
 
+        FileDescriptors.raiseLimit()
         let directory = try LocalWorker.modelDirectory(settings)
         let tokenizer = try Tokenizer(directory: directory)
         let template = try ChatTemplate.load(directory: directory)
@@ -46,8 +47,11 @@ struct Daemon {
         let admin = Admin(
             on: reactor, configuration: AdminConfiguration(settings), source: gateway, metrics: metrics)
         let adminServer = HTTPServer(on: reactor, actor: admin)
-        for endpoint in endpoints { announce("listening", try await server.listen(on: endpoint, tls: tls), encrypted: tls != nil) }
+        var bound: [Endpoint] = []
+        for endpoint in endpoints { bound.append(try await server.listen(on: endpoint, tls: tls)) }
+        for endpoint in bound { announce("listening", endpoint, encrypted: tls != nil) }
         for endpoint in adminEndpoints { announce("admin", try await adminServer.listen(on: endpoint), encrypted: false) }
+        if tls == nil, configuration.keys.isEmpty, let first = bound.first { suggest(first, model: local.hello.modelName) }
 
         let drain = settings.seconds("shutdown.drain")
         var group = ServiceGroupConfiguration(
@@ -68,6 +72,15 @@ struct Daemon {
         let line = "\(what) on " + (text.hasPrefix("unix:") ? text : "\(encrypted ? "https" : "http")://\(text)") + "\n"
         // Written past the buffers, so that whoever reads a pipe sees it now.
         FileHandle.standardOutput.write(Data(line.utf8))
+    }
+
+    /// A line to paste into another terminal.
+    private func suggest(_ endpoint: Endpoint, model: String) {
+        guard case .tcp = endpoint, Environment.isTerminal(1) else { return }
+        print("""
+            try: curl http://\(endpoint)/v1/chat/completions -H 'content-type: application/json' \
+            -d '{"model": "\(model)", "messages": [{"role": "user", "content": "What is 347 + 285?"}]}'
+            """)
     }
 
     private func startLogging() {
