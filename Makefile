@@ -35,7 +35,7 @@ sanitize: install-libraries
 
 ADDRESS_SUITES := PlatformTests|HTTPTests|TokenizationTests|WeightsTests|KVCacheTests|SchedulingTests
 # The socket tests of Server and Gateway overrun their time limits under it; run them by hand on a fast machine.
-THREAD_SUITES := ReactorTests|EngineTests|SchedulingTests
+THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests
 
 bench: build
 	$(FERRY) bench --shape smollm2-135m
