@@ -32,6 +32,8 @@ struct Daemon {
         let directory = try LocalWorker.modelDirectory(settings)
         let tokenizer = try Tokenizer(directory: directory)
         let template = try ChatTemplate.load(directory: directory)
+        // Tables of character classes are built by the first use; better now than in somebody's first request.
+        _ = try tokenizer.encode(" ", addSpecialTokens: false)
         let bar = ProgressBar("repacking weights")
         let local = try LocalWorker.load(settings, progress: bar.show)
         bar.finish()

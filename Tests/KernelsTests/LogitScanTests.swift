@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct LogitScanTests {
     private func values(_ count: Int, spread: Float = 5) -> [Float] {
-        var random = SplitMix(seed: UInt64(count))
+        var random = SeededGenerator(seed: UInt64(count))
         return (0..<count).map { _ in random.normal() * spread }
     }
 

@@ -10,7 +10,7 @@ import Testing
     private static let sets = InstructionSet.allCases.filter(\.isSupported)
 
     private func tokens(_ count: Int, seed: UInt64, vocabulary: Int) -> [TokenID] {
-        var random = SplitMix(seed: seed)
+        var random = SeededGenerator(seed: seed)
         return (0..<count).map { _ in TokenID.random(in: 0..<TokenID(vocabulary), using: &random) }
     }
 

@@ -128,7 +128,7 @@ import Testing
     @Test func `cut and damaged configurations are parsed or refused, never trapped on`() {
         let text = Array(Self.llama.utf8)
         for count in 0..<text.count { _ = try? ModelConfiguration(parsing: Array(text[..<count]).span) }
-        var random = SplitMix(seed: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<3000 {
             var damaged = text
             damaged[Int.random(in: 0..<text.count, using: &random)] = UInt8.random(in: 0...255, using: &random)

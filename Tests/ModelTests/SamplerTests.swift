@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func `filters agree with a full sort on large vocabularies`() throws {
-        var random = SplitMix(seed: 4)
+        var random = SeededGenerator(seed: 4)
         for spread: Float in [0, 0.01, 1, 4, 20] {
             let logits = (0..<3001).map { _ in random.normal() * spread }
             let weights = softmax(logits)

@@ -1,3 +1,4 @@
+import Foundation
 import Platform
 import TestSupport
 import Testing
@@ -64,12 +65,24 @@ import Testing
         #expect(String(decoding: writer.bytes, as: UTF8.self) == "null")
     }
 
-    @Test func arbitraryBytesAreReadOrRefusedButNeverTrap() {
+    /// The kept corpus: names that begin with "bad" must be refused, all others read.
+    private static func corpus() throws -> [(name: String, bytes: [UInt8])] {
+        let folder = URL(fileURLWithPath: SharedFiles.repository + "/Tests/PlatformTests/Fixtures/json")
+        return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+            .sorted { $0.path < $1.path }.map { ($0.lastPathComponent, [UInt8](try Data(contentsOf: $0))) }
+    }
+
+    @Test func theKeptCorpusIsReadOrRefusedAsItsNamesSay() throws {
+        let corpus = try Self.corpus()
+        #expect(corpus.count >= 10)
+        for (name, bytes) in corpus { #expect(((try? JSON(parsing: bytes)) == nil) == name.hasPrefix("bad"), "\(name)") }
+    }
+
+    @Test func arbitraryBytesAreReadOrRefusedButNeverTrap() throws {
         var random = SeededGenerator(seed: 7)
-        let seeds = ["{\"a\":[1,2.5e-3,\"x\\u0041\\ud83d\\ude00\",null,true]}", "[[[[]]]]", "\"\\\\\\\"\"", "-12.5E+7"]
-        for seed in seeds {
-            for _ in 0..<2000 {
-                var bytes = Array(seed.utf8)
+        for (_, seed) in try Self.corpus() {
+            for _ in 0..<1000 {
+                var bytes = seed
                 for _ in 0..<Int.random(in: 1...4, using: &random) {
                     let place = Int.random(in: 0..<bytes.count, using: &random)
                     switch Int.random(in: 0..<3, using: &random) {

@@ -1,5 +1,5 @@
 /// A random generator that gives the same sequence for the same seed (SplitMix64), so that a failure can be repeated.
-package struct SeededGenerator: RandomNumberGenerator {
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     package init(seed: UInt64) { state = seed }
@@ -10,5 +10,12 @@ package struct SeededGenerator: RandomNumberGenerator {
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
+    }
+
+    /// Roughly normal, mean 0, deviation 1: the sum of four uniform numbers.
+    package mutating func normal() -> Float {
+        var sum: Float = 0
+        for _ in 0..<4 { sum += Float(next() >> 40) * 0x1p-24 }
+        return (sum - 2) * 1.7320508
     }
 }

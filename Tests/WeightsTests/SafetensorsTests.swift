@@ -87,7 +87,7 @@ import Testing
     @Test func `truncated and damaged files are parsed or refused, never trapped on`() {
         let valid = Self.valid
         for count in 0..<valid.count { _ = try? parse(Array(valid[..<count])) }
-        var random = SplitMix(seed: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<3000 {
             var damaged = valid
             for _ in 0..<Int.random(in: 1...3, using: &random) {

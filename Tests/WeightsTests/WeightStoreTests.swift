@@ -210,7 +210,7 @@ import Testing
             #expect(throws: WeightImageError.self) { try WeightImageHeader(parsing: damaged.rawSpan) }
         }
         // Lies under a digest that fits them.
-        var random = SplitMix(seed: 11)
+        var random = SeededGenerator(seed: 11)
         for _ in 0..<2000 {
             var lying = image
             for _ in 0..<2 {
