@@ -37,11 +37,16 @@ struct Daemon {
         let bar = ProgressBar("repacking weights")
         let local = try LocalWorker.load(settings, progress: bar.show)
         bar.finish()
+        for warning in local.warnings { logger.warning("\(warning)") }
         for note in local.notes { logger.info("\(note)") }
         let model = ServedModel(local, tokenizer: tokenizer, template: template)
 
         let reactor = try Reactor(name: "reactor")
         let metrics = MetricRegistry(commonLabels: [MetricLabel("model_name", local.hello.modelName)])
+        metrics.gauge(
+            .buildInfo, MetricLabel("version", Version.number), MetricLabel("instruction_set", local.hello.instructionSet),
+            MetricLabel("dtype", local.hello.dtype)
+        ).set(1)
         let gateway = Gateway(on: reactor, model: model, configuration: configuration, metrics: metrics, logger: Logger(label: "ferry.gateway"))
         local.channel.open(hello: local.hello, sink: gateway)
         await gateway.attach(local.channel)
@@ -119,12 +124,22 @@ private struct GatewayService: Service {
     let drain: Duration
     let logger: Logger
 
+    /// For clients to take the error that ends what was cut off; connections that take longer are closed.
+    private static let lastWords: Duration = .seconds(2)
+
     func run() async throws {
         async let running: Void = gateway.run()
         try? await gracefulShutdown()
         await gateway.beginDrain()
-        let cutOff = await server.drain(within: drain)
-        if cutOff > 0 { logger.warning("\(cutOff) answers were cut off after \(drain)") }
+        let gateway = gateway
+        let drain = drain
+        let timer = Task {
+            try await Task.sleep(for: drain)
+            return await gateway.cutOff()
+        }
+        await server.drain(within: drain + Self.lastWords)
+        timer.cancel()
+        if let cutOff = try? await timer.value, cutOff > 0 { logger.warning("\(cutOff) answers were cut off after \(drain)") }
         await gateway.idle()
         await adminServer.drain(within: .seconds(1))
         gateway.stop()

@@ -43,13 +43,17 @@ internal import Foundation
         default:
             // Help and version arrive here too, with exit code 0 and their text on standard output.
             let code = exitCode(for: error)
+            guard code == .success || code == .validationFailure else {
+                complain("\(error)")
+                return 1
+            }
             let message = fullMessage(for: error)
             if code == .success {
                 print(message)
                 return 0
             }
             FileHandle.standardError.write(Data((message + "\n").utf8))
-            return code == .validationFailure ? 2 : 1
+            return 2
         }
     }
 

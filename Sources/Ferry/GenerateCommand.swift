@@ -54,7 +54,7 @@ struct GenerateCommand: AsyncParsableCommand {
         let bar = ProgressBar("repacking weights")
         let local = try LocalWorker.load(settings, progress: bar.show)
         bar.finish()
-        for note in local.notes where !json { bar.note(note) }
+        for note in local.warnings + local.notes where !json { bar.note(note) }
 
         var sampling = SamplingParameters()
         sampling.temperature = temperature

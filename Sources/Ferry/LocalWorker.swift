@@ -15,7 +15,9 @@ struct LocalWorker {
     let worker: Worker
     let hello: WorkerHello
     let defaults: GenerationDefaults
-    /// Sentences for the log: where the weights came from, what was rounded.
+    /// Sentences for the log that an operator should look into: a damaged cache, weights that could not be kept.
+    let warnings: [String]
+    /// Sentences for the log: what was rounded, what runs with what.
     let notes: [String]
 
     /// Loads the model that the settings name and takes all memory it will need.
@@ -46,7 +48,8 @@ struct LocalWorker {
             limits: SchedulerLimits(
                 stepTokens: stepTokens, runningSequences: running, waitingSequences: settings.integer("engine.waiting_sequences"),
                 sequenceTokens: sequenceLimit),
-            pages: pages, fingerprint: fingerprint, channel: channel
+            // The word at random keeps strangers from making prompts whose prefix names collide: the digest is not a cryptographic one.
+            pages: pages, fingerprint: "\(fingerprint)-\(UInt64.random(in: .min ... .max))", channel: channel
         ) {
             let team = ThreadTeam(threads: threads, instructionSet: instructionSet)
             return try ModelRunner(model: DecoderModel(weights, limits: modelLimits, team: team), pages: pages)
@@ -55,10 +58,11 @@ struct LocalWorker {
             worker: "local-0", modelName: name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name,
             modelDigest: weights.fingerprint.description, shape: shape, sequenceLimit: sequenceLimit, pagesTotal: pages,
             instructionSet: team.instructionSet.name, dtype: "\(type)")
-        var notes = origin.warnings + origin.rounded
+        var notes = origin.rounded
         notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
         return LocalWorker(
-            channel: channel, worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), notes: notes)
+            channel: channel, worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), warnings: origin.warnings,
+            notes: notes)
     }
 
     static func modelDirectory(_ settings: Settings) throws -> String {

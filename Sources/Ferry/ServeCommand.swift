@@ -7,7 +7,7 @@ struct ServeCommand: AsyncParsableCommand {
             Examples:
               ferry serve
               ferry serve --model ~/models/Qwen2.5-0.5B-Instruct --listen 127.0.0.1:8000
-              ferry serve --config configs/local.yaml --set engine.threads=4 --set gateway.max_requests=64
+              ferry serve --config configs/local.yaml --set engine.threads=4 --set gateway.max_sequences=64
 
             Settings come from --set and flags, then the environment (FERRY_ENGINE_THREADS=4), then the file, then defaults.
             SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused.

@@ -92,7 +92,9 @@ package actor Gateway: StatusSource {
         precondition(self.channel == nil, "a second worker \(channel.hello.worker) beside \(self.channel?.hello.worker ?? "")")
         self.channel = channel
         load = WorkerLoad()
-        metrics.workerConnected.set(1)
+        load.pagesTotal = channel.hello.pagesTotal
+        load.pagesAvailable = channel.hello.pagesTotal
+        metrics.attached(channel.hello)
         lastProgress = clock.now
         logger.info("worker attached", metadata: ["worker": "\(channel.hello.worker)", "model": "\(channel.hello.modelName)"])
         publish()
@@ -104,6 +106,19 @@ package actor Gateway: StatusSource {
         isDraining = true
         logger.notice("draining", metadata: ["requests": "\(requests.count)"])
         publish()
+    }
+
+    /// The time to drain is over: ends every answer that still runs with an error that says so, in its stream or instead of it.
+    ///
+    /// - Returns: how many there were.
+    package func cutOff() -> Int {
+        let running = requests.values.filter { !$0.isOver }
+        for request in running {
+            fail(request, APIError(.draining, "this server shut down before the answer was finished", retryAfter: .seconds(5)))
+        }
+        sendCommands()
+        publish()
+        return running.count
     }
 
     /// Returns when no request is open and no sequence is owed an ending.

@@ -74,6 +74,15 @@ struct GatewayMetrics: Sendable {
         for reason in ["stop", "length"] { _ = registry.counter(.requestsFinished, MetricLabel("finished_reason", reason)) }
     }
 
+    /// A worker came: what it is, in labels.
+    func attached(_ hello: WorkerHello) {
+        workerConnected.set(1)
+        registry.gauge(
+            .cacheConfiguration, MetricLabel("block_size", "\(Page.tokens)"), MetricLabel("num_gpu_blocks", "\(hello.pagesTotal)"),
+            MetricLabel("cache_dtype", hello.dtype)
+        ).set(1)
+    }
+
     /// An answer by route and status, and by code when it is a refusal.
     func answered(_ route: String, status: Int, code: String? = nil) {
         registry.counter(.requests, MetricLabel("route", route), MetricLabel("status", "\(status)")).add()

@@ -423,6 +423,34 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("what still runs when the time to drain is over ends with an error that says so")
+    func cutOff() async throws {
+        let stage = try await GatewayStage()
+        let streaming = try await stage.client()
+        try await streaming.post(chat, #"{"messages":[{"role":"user","content":"q"}],"stream":true}"#)
+        let first = await stage.worker.started()
+        let whole = try await stage.client()
+        try await whole.post(text, #"{"prompt":"x"}"#)
+        let second = await stage.worker.started()
+        _ = try await streaming.receive(until: "\r\n\r\n")
+        _ = try await streaming.chunk()
+        await stage.gateway.beginDrain()
+        #expect(await stage.gateway.cutOff() == 2)
+        let rest = try await streaming.chunks().events
+        #expect(rest.count == 1)
+        #expect(rest[0]["error"]?["code"] == "draining")
+        let answer = try await whole.answer()
+        #expect(answer.status == 503)
+        #expect(answer.json["error"]?["code"] == "draining")
+        #expect(await Set([stage.worker.cancelled(), stage.worker.cancelled()]) == [first.id, second.id])
+        #expect(await stage.gateway.cutOff() == 0)
+        stage.gateway.receive(stage.worker.end(first.id, .cancelled))
+        stage.gateway.receive(stage.worker.end(second.id, .cancelled))
+        await streaming.close()
+        await whole.close()
+        await stage.end()
+    }
+
     @Test("an answer that had ended by a stop string survives the loss of its worker")
     func answeredBeforeLoss() async throws {
         let stage = try await GatewayStage()

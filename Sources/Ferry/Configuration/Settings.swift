@@ -70,8 +70,17 @@ struct Settings: Sendable {
         case .sequence(let sequence):
             let key = try Self.key(path, origin: place)
             guard case .list = key.kind else { throw ConfigurationError("\(place): \(path) is one value, a list was found") }
-            entries[path] = Entry(values: sequence.compactMap(\.string), origin: place)
+            var values: [String] = []
+            for element in sequence {
+                guard let value = element.string else {
+                    throw ConfigurationError("\(place): \(path) holds an element that is not text, a list of texts was expected")
+                }
+                values.append(value)
+            }
+            entries[path] = Entry(values: values, origin: place)
         case .scalar(let scalar):
+            // A section whose keys are all commented out.
+            if node.null != nil, SettingKey.all.contains(where: { $0.name.hasPrefix(path + ".") }) { return }
             let key = try Self.key(path, origin: place)
             let isEmpty = scalar.string.isEmpty || node.null != nil
             entries[key.name] = isEmpty ? nil : Entry(values: [scalar.string], origin: place)
