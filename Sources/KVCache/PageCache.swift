@@ -17,7 +17,8 @@ package struct PageCache: ~Copyable {
     /// Kept pages, least recently used first.
     private var kept: RecencyList
 
-    package private(set) var statistics = PageCacheStatistics()
+    /// Kept pages given up for new content, so far.
+    package private(set) var reclaimed: UInt64 = 0
 
     /// What is known of one page.
     private struct Entry {
@@ -54,7 +55,6 @@ package struct PageCache: ~Copyable {
     package mutating func open(for tokens: [TokenID], salt: String) -> PageTable {
         var table = PageTable(chain: PrefixHash(model: model, salt: salt))
         let usable = max(0, tokens.count - 1) / Page.tokens
-        statistics.queriedTokens += UInt64(tokens.count)
         while table.sealed < usable {
             let slice = tokens[(table.sealed * Page.tokens)..<((table.sealed + 1) * Page.tokens)]
             let name = table.chain.followed(by: slice)
@@ -66,7 +66,6 @@ package struct PageCache: ~Copyable {
             table.sealed += 1
             table.chain = name
         }
-        statistics.foundTokens += UInt64(table.sealed * Page.tokens)
         return table
     }
 
@@ -125,6 +124,15 @@ package struct PageCache: ~Copyable {
         table.pages.removeAll()
     }
 
+    /// Takes back the pages of a sequence whose content is not to be trusted: those that nobody else holds lose their names.
+    package mutating func discard(_ table: consuming PageTable) {
+        for page in table.pages.reversed() {
+            if entries[Int(page)].holders == 1, entries[Int(page)].sealed != nil { unseal(page) }
+            letGo(page)
+        }
+        table.pages.removeAll()
+    }
+
     /// Forgets every kept prefix.
     package mutating func forgetPrefixes() {
         while let page = kept.removeFirst() {
@@ -155,12 +163,12 @@ package struct PageCache: ~Copyable {
         if let page = free.popLast() { return page }
         guard let page = kept.removeFirst() else { preconditionFailure("no page although \(available) were counted") }
         unseal(page)
-        statistics.reclaimed += 1
+        reclaimed += 1
         return page
     }
 
     private mutating func unseal(_ page: PageIndex) {
-        guard let seal = entries[Int(page)].sealed else { preconditionFailure("page \(page) was kept without a prefix") }
+        guard let seal = entries[Int(page)].sealed else { preconditionFailure("page \(page) has no prefix") }
         index[seal.name] = nil
         entries[Int(page)].sealed = nil
     }
@@ -180,13 +188,4 @@ package struct PageCache: ~Copyable {
         for (page, count) in seen.enumerated() { precondition(count == 1, "page \(page) is in \(count) places") }
         for (name, page) in index { precondition(entries[Int(page)].sealed?.name == name, "the index misnames page \(page)") }
     }
-}
-
-/// Running totals of a cache.
-package struct PageCacheStatistics: Sendable, Equatable {
-    /// Tokens for which a prefix was looked up, and how many of them were found.
-    package var queriedTokens: UInt64 = 0
-    package var foundTokens: UInt64 = 0
-    /// Kept pages given up for new content.
-    package var reclaimed: UInt64 = 0
 }

@@ -51,8 +51,11 @@ package final class ScheduledSequence {
         (request.priority, arrival) < (other.request.priority, other.arrival)
     }
 
-    func noteAdmission(_ now: MonotonicInstant) {
-        if admitted == nil { admitted = now }
+    /// - Returns: whether it was the first.
+    func noteAdmission(_ now: MonotonicInstant) -> Bool {
+        guard admitted == nil else { return false }
+        admitted = now
+        return true
     }
 
     func append(_ token: TokenID, now: MonotonicInstant) {

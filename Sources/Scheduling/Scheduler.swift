@@ -8,9 +8,9 @@ package import Wire
 ///
 /// A pure machine: events in, plans and endings out, no clock, no thread, no floats. Owned by the engine.
 ///
-/// Progress: the best-ranked running sequence can always take every page, and `sequenceTokens` fits all pages, so some
-/// sequence finishes whatever the load. Nothing is truncated for memory: a preempted sequence keeps its tokens and is
-/// computed again, bit for bit, because the kernels do not depend on the batch.
+/// Progress: a decoding sequence takes pages from any that ranks worse, a prefill from other prefills, and `sequenceTokens` fits all
+/// pages, so some sequence finishes whatever the load. Nothing is truncated for memory: a preempted sequence keeps its tokens and
+/// is computed again, bit for bit, because the kernels do not depend on the batch.
 package struct Scheduler: ~Copyable {
     package let limits: SchedulerLimits
     private var cache: PageCache
@@ -24,6 +24,8 @@ package struct Scheduler: ~Copyable {
     private var preemptions: UInt64 = 0
     private var prefillTokens: UInt64 = 0
     private var generatedTokens: UInt64 = 0
+    private var prefixQueries: UInt64 = 0
+    private var prefixHits: UInt64 = 0
 
     package init(limits: SchedulerLimits, cache: consuming PageCache) {
         precondition(
@@ -80,6 +82,7 @@ package struct Scheduler: ~Copyable {
     package mutating func plan(now: MonotonicInstant) -> StepPlan {
         endLate(now: now)
         var plan = StepPlan()
+        makeRoomForUrgent()
         let preemptedBefore = preemptions
         planDecodes(&plan)
         planPrefills(&plan)
@@ -91,6 +94,21 @@ package struct Scheduler: ~Copyable {
     private mutating func endLate(now: MonotonicInstant) {
         for sequence in running + waiting {
             if let deadline = sequence.request.deadline, deadline <= now { end(sequence, .deadlineExceeded, now: now) }
+        }
+    }
+
+    /// Takes pages and places from running sequences of strictly worse priority when the first in line cannot be admitted otherwise.
+    /// Never from equals, however late they came: two sequences could take turns in preempting each other.
+    private mutating func makeRoomForUrgent() {
+        guard let urgent = waiting.first(where: { !waitsForSibling($0) }) else { return }
+        let victims = running.reversed().prefix { $0.request.priority > urgent.request.priority }
+        guard !victims.isEmpty else { return }
+        // Without regard to prefixes it may find: rather one victim too many than a search of the cache in every step.
+        let needed = Page.count(forTokens: urgent.count + 1)
+        let staying = running.dropLast(victims.count).reduce(0) { $0 + promised(to: $1) }
+        guard needed + staying <= cache.available + victims.reduce(0, { $0 + $1.heldPages }) else { return }
+        for victim in victims where needed + promisedPages > cache.available || running.count >= limits.runningSequences {
+            preempt(victim)
         }
     }
 
@@ -141,9 +159,13 @@ package struct Scheduler: ~Copyable {
                 return
             }
             sequence.computed = table.sealed * Page.tokens
-            if sequence.generated.isEmpty { sequence.cachedTokens = sequence.computed }
             sequence.table = consume table
-            sequence.noteAdmission(now)
+            if sequence.noteAdmission(now) {
+                // Once: what it finds after a preemption are its own pages.
+                sequence.cachedTokens = sequence.computed
+                prefixQueries += UInt64(sequence.request.prompt.count)
+                prefixHits += UInt64(sequence.computed)
+            }
             waiting.remove(at: index)
             Self.insert(sequence, into: &running)
             let chunk = min(sequence.missing, limits.stepTokens - plan.tokens.count)
@@ -153,10 +175,11 @@ package struct Scheduler: ~Copyable {
 
     /// Pages that running prefills will still ask for.
     private var promisedPages: Int {
-        running.reduce(0) { sum, sequence in
-            guard sequence.missing > 1 else { return sum }
-            return sum + max(0, Page.count(forTokens: sequence.count + 1) - sequence.heldPages)
-        }
+        running.reduce(0) { $0 + promised(to: $1) }
+    }
+
+    private func promised(to sequence: ScheduledSequence) -> Int {
+        sequence.missing > 1 ? max(0, Page.count(forTokens: sequence.count + 1) - sequence.heldPages) : 0
     }
 
     /// True while the sequence whose prompt this one repeats is still computing that prompt.
@@ -202,6 +225,12 @@ package struct Scheduler: ~Copyable {
             let sequence = segment.sequence
             let decoded = segment.rows.count == 1 && !sequence.generated.isEmpty
             if !decoded { prefillTokens += UInt64(segment.rows.count) }
+            if case .failed(let reason) = outcome {
+                // What such logits came from must not become somebody's prefix.
+                if let table = sequence.table.take() { cache.discard(table) }
+                end(sequence, .failed(reason), now: now)
+                continue
+            }
             advance(sequence, by: segment.rows.count)
             guard segment.samples else { continue }
             switch outcome {
@@ -211,8 +240,7 @@ package struct Scheduler: ~Copyable {
                 report.tokens.append(
                     TokenEvent(sequence: sequence.id, token: token, logprob: logprob, alternatives: alternatives))
                 if let reason = finish(sequence, after: token) { end(sequence, reason, now: now) }
-            case .failed(let reason): end(sequence, .failed(reason), now: now)
-            case nil: preconditionFailure("\(sequence.id) was to choose a token and did not")
+            case .failed, nil: preconditionFailure("\(sequence.id) was to choose a token and did not")
             }
         }
         report.endings = takeEndings()
@@ -280,8 +308,8 @@ package struct Scheduler: ~Copyable {
         load.prefillTokens = prefillTokens
         load.generatedTokens = generatedTokens
         load.preemptions = preemptions
-        load.prefixQueries = cache.statistics.queriedTokens
-        load.prefixHits = cache.statistics.foundTokens
+        load.prefixQueries = prefixQueries
+        load.prefixHits = prefixHits
         return load
     }
 

@@ -129,13 +129,41 @@ private struct Rig: ~Copyable {
 
     @Test func anUrgentArrivalTakesPagesFromTheLeastUrgent() {
         var rig = Rig(pages: 4, stepTokens: 512)
-        rig.start(1, prompt: 120, generate: 130, priority: 5)
+        rig.start(1, prompt: 60, generate: 150, priority: 3)
+        rig.start(2, prompt: 120, generate: 100, priority: 5, seed: 1)
         rig.step()
-        rig.start(2, prompt: 60, generate: 100, priority: 0, seed: 3)
+        rig.start(3, prompt: 60, generate: 60, priority: 0, seed: 3)
+        // Both pages of the least urgent are free for the first chunk of the urgent one; the middle one is not touched.
+        #expect(rig.step().segments.map(\.sequence.id.value) == [1, 3])
+        while rig.endings[SequenceID(3)] == nil { rig.step() }
+        #expect(rig.endings.count == 1)
         rig.runUntilIdle()
-        #expect(rig.outputs[SequenceID(1)] == Rig.answer(to: Rig.prompt(120), count: 130))
-        #expect(rig.outputs[SequenceID(2)] == Rig.answer(to: Rig.prompt(60, seed: 3), count: 100))
-        #expect(rig.scheduler.load.preemptions > 0)
+        #expect(rig.outputs[SequenceID(1)] == Rig.answer(to: Rig.prompt(60), count: 150))
+        #expect(rig.outputs[SequenceID(2)] == Rig.answer(to: Rig.prompt(120, seed: 1), count: 100))
+        #expect(rig.outputs[SequenceID(3)] == Rig.answer(to: Rig.prompt(60, seed: 3), count: 60))
+    }
+
+    @Test func anUrgentArrivalTakesAPlaceButNotFromItsEquals() {
+        var rig = Rig(pages: 16, running: 2)
+        rig.start(1, prompt: 10, generate: 20, priority: 1)
+        rig.start(2, prompt: 10, generate: 20, priority: 2, seed: 1)
+        rig.step()
+        rig.start(3, prompt: 10, generate: 5, priority: 1, seed: 2)
+        #expect(rig.step().segments.map(\.sequence.id.value) == [1, 3])
+        rig.start(4, prompt: 10, generate: 5, priority: 1, seed: 3)
+        #expect(rig.step().segments.map(\.sequence.id.value) == [1, 3])
+        rig.runUntilIdle()
+        #expect(rig.scheduler.load.preemptions == 1)
+    }
+
+    @Test func prefixesAreCountedOnceAndNeverOnesOwn() {
+        var rig = Rig(pages: 5, stepTokens: 16)
+        for id in 1...3 as ClosedRange<UInt64> { rig.start(id, prompt: Int(id) * 60, generate: 60, seed: TokenID(id)) }
+        rig.runUntilIdle()
+        #expect(rig.scheduler.load.preemptions > 0, "the test must cause preemption")
+        #expect(rig.scheduler.load.prefixQueries == 360)
+        #expect(rig.scheduler.load.prefixHits == 0)
+        #expect(rig.endings.values.allSatisfy { $0.cachedTokens == 0 })
     }
 
     @Test func whatCannotFitAtAllIsRefusedWithItsSize() {
@@ -220,6 +248,13 @@ private struct Rig: ~Copyable {
             plan, outcomes: [.failed("not a number"), .token(3, logprob: nil, alternatives: [])], now: rig.now)
         #expect(report.endings.map(\.reason) == [.failed("not a number")])
         rig.runUntilIdle()
+        // Nobody finds what was computed there.
+        rig.start(3, prompt: 100, generate: 1, seed: 4)
+        let damaged = rig.scheduler.plan(now: rig.now)
+        _ = rig.scheduler.complete(damaged, outcomes: [.failed("not a number")], now: rig.now)
+        rig.start(4, prompt: 100, generate: 1, seed: 4)
+        rig.runUntilIdle()
+        #expect(rig.endings[SequenceID(4)]?.cachedTokens == 0)
         #expect(rig.endings[SequenceID(2)]?.reason == .length)
     }
 
