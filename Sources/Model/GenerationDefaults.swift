@@ -5,8 +5,6 @@ internal import Platform
 package struct GenerationDefaults: Sendable, Equatable {
     /// Tokens that end an answer.
     package var endTokens: [TokenID] = []
-    package var beginToken: TokenID? = nil
-    package var padToken: TokenID? = nil
     /// False: the authors recommend greedy decoding.
     package var doSample: Bool? = nil
     package var temperature: Float? = nil
@@ -14,6 +12,7 @@ package struct GenerationDefaults: Sendable, Equatable {
     package var topK: Int? = nil
     package var minP: Float? = nil
     package var repetitionPenalty: Float? = nil
+    /// Tokens of an answer at most.
     package var maxNewTokens: Int? = nil
 
     package init() {}
@@ -28,8 +27,6 @@ package struct GenerationDefaults: Sendable, Equatable {
         }
         let model = ConfigurationFields(try ModelConfiguration.object(named: "config.json", in: directory), file: "config.json")
         if endTokens.isEmpty { endTokens = try Self.tokens(model, "eos_token_id") }
-        if beginToken == nil { beginToken = try Self.tokens(model, "bos_token_id").first }
-        if padToken == nil { padToken = try Self.tokens(model, "pad_token_id").first }
     }
 
     /// Parses the text of a `generation_config.json`. Never traps, whatever the bytes.
@@ -40,15 +37,15 @@ package struct GenerationDefaults: Sendable, Equatable {
     private init(_ object: JSONObject, file: String) throws(ModelConfigurationError) {
         let fields = ConfigurationFields(object, file: file)
         endTokens = try Self.tokens(fields, "eos_token_id")
-        beginToken = try Self.tokens(fields, "bos_token_id").first
-        padToken = try Self.tokens(fields, "pad_token_id").first
         doSample = try fields.bool("do_sample")
         temperature = try fields.number("temperature", in: 0...100).map { Float($0) }
         topP = try fields.number("top_p", in: 0...1).map { Float($0) }
         topK = try fields.integer("top_k", in: -1...Int(Int32.max)).map { max($0, 0) }
+        // No share at all still keeps the likeliest token.
+        if topP == 0 { (topP, topK) = (nil, 1) }
         minP = try fields.number("min_p", in: 0...1).map { Float($0) }
         repetitionPenalty = try fields.number("repetition_penalty", in: 1e-3...1e3).map { Float($0) }
-        maxNewTokens = try fields.integer("max_new_tokens", in: 0...Int(Int32.max))
+        maxNewTokens = try fields.integer("max_new_tokens", in: 1...Int(Int32.max))
     }
 
     /// A token id, or a list of them. Negative ids, which some files use for "none", are dropped.

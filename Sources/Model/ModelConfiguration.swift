@@ -42,7 +42,7 @@ package struct ModelConfiguration: Sendable, Equatable {
         /// What the attention kernels take.
         package static let headDimension = 8...256
         package static let vocabulary = 1...4_194_304
-        package static let context = 1...16_777_216
+        package static let context = 2...16_777_216
         /// Bytes of a configuration file.
         package static let fileBytes = 4 << 20
     }
@@ -143,7 +143,7 @@ package struct ModelConfiguration: Sendable, Equatable {
         ("query_pre_attn_scalar", .null),
         ("num_experts", 0), ("num_local_experts", 0), ("attention_chunk_size", .null), ("attn_temperature_tuning", false),
         ("no_rope_layers", .null), ("no_rope_layer_interval", .null), ("layer_norm_eps", .null), ("num_kv_shared_layers", 0),
-        ("alibi", false), ("parallel_attn", false), ("attention_sink", false),
+        ("is_causal", true), ("use_bidirectional_attention", false), ("alibi", false), ("parallel_attn", false), ("attention_sink", false),
     ]
 
     private static func refuseWhatIsMissing(_ fields: ConfigurationFields) throws(ModelConfigurationError) {
@@ -180,6 +180,11 @@ package struct ModelConfiguration: Sendable, Equatable {
         }
         // Qwen writes a window that counts only under `use_sliding_window`, which was false or absent.
         guard family == .llama || family == .mistral else { return }
+        if family == .mistral, context > 4096, !fields.keys.contains("sliding_window") {
+            throw fields.failure(
+                "sliding_window", "it is missing, which means 4096; null or at least max_position_embeddings \(context) was expected: "
+                    + "sliding-window attention is not supported")
+        }
         if let window = try fields.integer("sliding_window", in: 0...Int(Int32.max)), window < context {
             throw fields.failure(
                 "sliding_window",

@@ -31,6 +31,9 @@ package struct RotaryConfiguration: Sendable, Equatable {
             }
             base = try parameters.number("rope_theta", in: Self.baseRange) ?? topBase ?? 10_000
             scaling = try Self.scaling(parameters)
+            if let older = try fields.fields("rope_scaling"), try Self.scaling(older) != scaling {
+                throw fields.failure("rope_scaling", "it asks for something else than rope_parameters does; one of them was expected")
+            }
         } else {
             base = topBase ?? 10_000
             scaling = if let parameters = try fields.fields("rope_scaling") { try Self.scaling(parameters) } else { .none }
@@ -43,6 +46,9 @@ package struct RotaryConfiguration: Sendable, Equatable {
         }
         // Older files say "type".
         let key = fields["rope_type"] != nil ? "rope_type" : "type"
+        if let older = try fields.string("type"), try fields.string(key) != older {
+            throw fields.failure("type", "\"\(older)\" was found beside another rope_type; one of them was expected")
+        }
         switch try fields.string(key) ?? "default" {
         case "default": return .none
         case "linear":

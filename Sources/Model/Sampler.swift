@@ -4,7 +4,8 @@ internal import Kernels
 /// Chooses the next token of one sequence from its row of logits.
 ///
 /// A pure function of logits, parameters, history and position: the scratch inside only saves allocations. One per thread.
-/// The order is vLLM's: penalties, bias, minimum length, (greedy), temperature, min-p, top-k, top-p, draw.
+/// The order is vLLM's: bias, penalties, (greedy), temperature, min-p, top-k, top-p, draw; tokens that the minimum length excludes stay
+/// excluded throughout.
 package struct Sampler: Sendable {
     package let vocabulary: Int
     /// Logits after penalties, later weights relative to the likeliest token.
@@ -97,6 +98,7 @@ package struct Sampler: Sendable {
     private mutating func adjust(_ logits: Span<Float>, _ parameters: SamplingParameters, _ history: TokenHistory?, position: Int)
     {
         LogitScan.copy(logits, into: &scratch)
+        for (token, bias) in parameters.logitBias { scratch[Int(token)] += bias }
         if parameters.penalizes {
             guard let history else { preconditionFailure("penalties without a history at position \(position)") }
             for entry in history.entries where Int(entry.token) < vocabulary && entry.token >= 0 {
@@ -110,7 +112,6 @@ package struct Sampler: Sendable {
                 scratch[Int(entry.token)] = logit
             }
         }
-        for (token, bias) in parameters.logitBias { scratch[Int(token)] += bias }
         if position < parameters.minTokens {
             for token in parameters.stopTokens where token >= 0 && Int(token) < vocabulary { scratch[Int(token)] = -.infinity }
         }

@@ -44,7 +44,7 @@ private let sets = InstructionSet.allCases.filter(\.isSupported)
 }
 
 private let stories = SharedFiles.path("models/stories260k")
-private let pilot = SharedFiles.path("models/pilot")
+private let pilot = SharedFiles.repository + "/models/pilot"
 
 /// Trained models, with answers that other implementations gave.
 @Suite struct ReferenceTests {
@@ -82,10 +82,10 @@ private let pilot = SharedFiles.path("models/pilot")
         #expect(best == json["logits"]!["argmax_per_position"]!.array!.map { $0.integer! })
     }
 
-    @Test(.enabled(if: pilot != nil), arguments: sets.filter { $0 != .scalar }, [ElementType.bf16, .f32])
+    @Test(arguments: sets.filter { $0 != .scalar }, [ElementType.bf16, .f32])
     func `pilot answers as its reference does`(set: InstructionSet, type: ElementType) throws {
-        let (answers, _) = try answers(pilot!)
-        let bench = try ModelBench(ModelBench.weights(pilot!, type: type), set: set)
+        let (answers, _) = try answers(pilot)
+        let bench = try ModelBench(ModelBench.weights(pilot, type: type), set: set)
         // More takes minutes without optimisation.
         for answer in answers where answer.prompt.count <= 100 {
             let expected = answer.output.prefix(40)

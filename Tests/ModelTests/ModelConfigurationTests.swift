@@ -144,7 +144,7 @@ import Testing
             #"{"eos_token_id":[2,0,2],"bos_token_id":1,"do_sample":true,"temperature":0.6,"top_p":0.9,"top_k":20,"repetition_penalty":1.1}"#
         )
         #expect(
-            full.endTokens == [2, 0] && full.beginToken == 1 && full.temperature == 0.6 && full.topK == 20
+            full.endTokens == [2, 0] && full.temperature == 0.6 && full.topK == 20
                 && full.doSample == true)
         #expect(try parse("{}") == GenerationDefaults())
         for text in [
@@ -160,6 +160,6 @@ import Testing
         #expect(try GenerationDefaults(directory: folder.path).endTokens == [7, 8])
         folder.write("generation_config.json", #"{"eos_token_id":9}"#)
         let defaults = try GenerationDefaults(directory: folder.path)
-        #expect(defaults.endTokens == [9] && defaults.beginToken == 1)
+        #expect(defaults.endTokens == [9])
     }
 }
