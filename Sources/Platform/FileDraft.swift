@@ -134,6 +134,16 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         return unsafe MappedFile(adopting: mapping, count: count, path: path)
     }
 
+    /// Removes drafts beside `path` whose processes have ended: what a crash left behind where drafts need names.
+    package static func removeAbandoned(beside path: String) {
+        let folder = Folder.parent(of: path)
+        for name in Folder.names(in: folder) where name.hasSuffix(".draft") {
+            let parts = name.split(separator: ".")
+            guard parts.count >= 4, let process = pid_t(parts[parts.count - 3]), process > 0 else { continue }
+            if kill(process, 0) != 0, errno == ESRCH { unsafe _ = unlink(folder + "/" + name) }
+        }
+    }
+
     private static func temporaryName(for path: String) -> String {
         "\(path).\(getpid()).\(String(UInt64.random(in: 0 ... .max), radix: 36)).draft"
     }

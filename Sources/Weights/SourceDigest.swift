@@ -38,7 +38,7 @@ package struct SourceDigest: Sendable, Equatable {
         Digest(of: files.map { "\($0.name) \($0.digest?.description ?? "")\n" }.joined())
     }
 
-    private static let version = 1
+    private static let version = 2
 
     private static func recall(_ path: String) -> [Stamped]? {
         guard FileStamp.isReadable(path), let mapping = try? MappedFile(path: path) else { return nil }
@@ -64,7 +64,17 @@ package struct SourceDigest: Sendable, Equatable {
                 device: device)
             stamped.append(Stamped(name: name, stamp: stamp, digest: digest))
         }
-        return stamped
+        return root["check"]?.string == check(stamped) ? stamped : nil
+    }
+
+    /// Tells a memory that was damaged from one that was written.
+    private static func check(_ files: [Stamped]) -> String { 
+        Digest(
+            of: files.map {
+                "\($0.name) \($0.stamp.size) \($0.stamp.modifiedNanoseconds) \($0.stamp.changedNanoseconds) \($0.stamp.inode) "
+                    + "\($0.stamp.device) \($0.digest?.description ?? "")\n"
+            }.joined()
+        ).description
     }
 
     private static func parseDigest(_ text: String) -> Digest? {
@@ -93,6 +103,7 @@ package struct SourceDigest: Sendable, Equatable {
             writer.endObject()
         }
         writer.endArray()
+        writer.field("check", check(files))
         writer.endObject()
         try Folder.create(Folder.parent(of: path))
         var draft = try FileDraft(path: path, bytes: writer.bytes.count)

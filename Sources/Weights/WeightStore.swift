@@ -59,6 +59,7 @@ package struct WeightStore: Sendable {
             }
             do {
                 try Folder.create(Folder.parent(of: path))
+                FileDraft.removeAbandoned(beside: path)
                 var draft = try FileDraft(path: path, bytes: layout.imageBytes)
                 builder.fill(&draft, header: layout, progress: progress)
                 try draft.commit()
@@ -88,7 +89,7 @@ package struct WeightStore: Sendable {
         return "\(folder.path)/weights/\(key.source)-\(plan)-\(key.type)-\(WeightImageHeader.formatVersion).\(key.layout).weights"
     }
 
-    /// Takes an image whose every byte has been checked against `layout` and its digests; refuses anything else.
+    /// Takes an image whose header and parts have been checked against `layout` and their digests; refuses anything else.
     init(verifying file: MappedFile, expecting layout: WeightImageHeader, team: ThreadTeam) throws(WeightImageError) {
         let header = try WeightImageHeader(parsing: file.bytes)
         guard header.key == layout.key else { throw .stale("its key differs") }

@@ -1,5 +1,6 @@
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 @Suite struct MappedFileTests {
@@ -61,5 +62,18 @@ import Testing
         #expect(start.advanced(by: .seconds(-1)).nanoseconds == 0)
         #expect(start.since(start.advanced(by: .seconds(1))) == .zero)
         #expect(SystemClock().now.nanoseconds > 0)
+    }
+}
+
+@Suite struct AbandonedDraftTests {
+    @Test func onlyDraftsOfEndedProcessesAreRemoved() throws {
+        let folder = ScratchFolder()
+        // No process has the greatest number that the system gives out, by default 4,194,304.
+        let abandoned = "a.weights.\(Int32.max).x.draft"
+        for name in [abandoned, "a.weights.\(getpid()).x.draft", "a.weights", "odd.draft"] { folder.write(name, "x") }
+        FileDraft.removeAbandoned(beside: folder.path + "/a.weights")
+        #expect(folder.names() == ["a.weights", "a.weights.\(getpid()).x.draft", "odd.draft"])
+        #expect(Set(Folder.names(in: folder.path)) == Set(folder.names()))
+        #expect(Folder.names(in: folder.path + "/absent").isEmpty)
     }
 }
