@@ -83,7 +83,6 @@ package actor Worker {
 
     private func note(_ load: inout WorkerLoad) {
         load.steps = steps
-        load.lastStep = clock.now
         load.modelTime = modelTime
         load.stepTime = stepTime
     }

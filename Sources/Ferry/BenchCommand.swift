@@ -35,7 +35,10 @@ struct BenchCommand: ParsableCommand {
         if let shape, SyntheticModel.named(shape) == nil {
             throw ValidationError("--shape is \"\(shape)\", one of \(SyntheticModel.all.map(\.name).joined(separator: ", ")) was expected")
         }
-        guard prompt > 0, generate > 0, repeats > 0, threads >= 0 else { throw ValidationError("positive numbers were expected") }
+        guard prompt > 0, generate > 0, repeats > 0 else { throw ValidationError("positive numbers were expected") }
+        guard (0...ThreadTeam.mostThreads).contains(threads) else {
+            throw ValidationError("--threads is \(threads), 0 to \(ThreadTeam.mostThreads) was expected")
+        }
         guard try !batches().isEmpty, try !types().isEmpty else { throw ValidationError("--batch and --weights must name something") }
     }
 
@@ -69,7 +72,7 @@ struct BenchCommand: ParsableCommand {
             limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read()))
             report.add(figures, limits: limits, weights: "\(type)", instruction: probe.instruction(type))
         }
-        print(json ? report.json : report.table)
+        try StandardOutput.write((json ? report.json : report.table) + "\n")
     }
 
     private func load(_ type: ElementType, _ team: ThreadTeam) throws -> DecoderWeights {
@@ -77,7 +80,7 @@ struct BenchCommand: ParsableCommand {
         var settings = try Settings(file: nil, environment: Environment.variables, overrides: [])
         if let model { try settings.set("model.path", to: model, origin: "--model") }
         return try DecoderModel.loadWeights(
-            directory: LocalWorker.modelDirectory(settings), type: type, cache: CacheFolder.standard { Environment.variables[$0] }, team: team
+            directory: LocalWorker.modelDirectory(settings), type: type, cache: LocalWorker.cache(settings), team: team
         ).weights
     }
 }

@@ -77,16 +77,17 @@ struct Daemon {
     private func announce(_ what: String, _ endpoint: Endpoint, encrypted: Bool) {
         let text = "\(endpoint)"
         let line = "\(what) on " + (text.hasPrefix("unix:") ? text : "\(encrypted ? "https" : "http")://\(text)") + "\n"
-        // Written past the buffers, so that whoever reads a pipe sees it now.
-        FileHandle.standardOutput.write(Data(line.utf8))
+        // Nobody reads it: no reason not to serve.
+        try? StandardOutput.write(line)
     }
 
     /// A line to paste into another terminal.
     private func suggest(_ endpoint: Endpoint, model: String) {
-        guard case .tcp = endpoint, Environment.isTerminal(1) else { return }
-        print("""
+        guard case .tcp = endpoint, StandardOutput.isTerminal else { return }
+        try? StandardOutput.write("""
             try: curl http://\(endpoint)/v1/chat/completions -H 'content-type: application/json' \
             -d '{"model": "\(model)", "messages": [{"role": "user", "content": "What is 347 + 285?"}]}'
+
             """)
     }
 
@@ -94,11 +95,11 @@ struct Daemon {
         var configuration = LogConfiguration()
         configuration.level = Logger.Level(rawValue: settings.text("log.level")) ?? .info
         configuration.format = LogFormat(rawValue: settings.text("log.format")) ?? .text
-        configuration.colour = Environment.isTerminal(2)
+        configuration.colour = StandardError.isTerminal
         _ = LogSetup.bootstrap(
             configuration,
             output: LogOutput(
-                write: { FileHandle.standardError.write(Data($0)) },
+                write: { StandardError.write($0) },
                 now: { Int64(Date().timeIntervalSince1970 * 1e9) }))
     }
 }
@@ -133,17 +134,30 @@ private struct GatewayService: Service {
         await gateway.beginDrain()
         let gateway = gateway
         let drain = drain
-        let timer = Task {
-            try await Task.sleep(for: drain)
-            return await gateway.cutOff()
+        let patience = Task {
+            let ended = await Self.firstOf(drain)
+            return ended == nil ? nil : (await gateway.cutOff(), ended)
         }
         await server.drain(within: drain + Self.lastWords)
-        timer.cancel()
-        if let cutOff = try? await timer.value, cutOff > 0 { logger.warning("\(cutOff) answers were cut off after \(drain)") }
+        patience.cancel()
+        if case (let cutOff, let reason?)? = await patience.value, cutOff > 0 { logger.warning("\(cutOff) answers were cut off \(reason)") }
         await gateway.idle()
         await adminServer.drain(within: .seconds(1))
         gateway.stop()
         await running
+    }
+
+    /// Waits for the end of `drain` or for another signal, whichever comes first, and says which; nil when cancelled before.
+    private static func firstOf(_ drain: Duration) async -> String? {
+        await withTaskGroup(of: String?.self) { group in
+            group.addTask { (try? await Task.sleep(for: drain)) == nil ? nil : "after \(drain)" }
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return "by a second signal" }
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
     }
 }
 
@@ -161,6 +175,7 @@ extension ServedModel {
         self.init(
             names: [local.hello.modelName], tokenizer: tokenizer, template: template, vocabulary: local.hello.shape.vocabulary,
             endTokens: Set(defaults.endTokens + [tokenizer.eosToken].compactMap { $0 }), samplingDefaults: sampling,
+            defaultMaxTokens: defaults.maxNewTokens,
             fingerprint: "ferry-\(local.hello.modelDigest.prefix(12))-\(local.hello.instructionSet)-\(local.hello.dtype)",
             created: Int64(Date().timeIntervalSince1970))
     }

@@ -4,9 +4,6 @@ internal import Foundation
 enum Environment {
     static var variables: [String: String] { ProcessInfo.processInfo.environment }
 
-    /// Whether a stream is a terminal, for colours and progress bars.
-    static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
-
     /// The model that ships with Ferry: `models/pilot` beside the working directory, or beside the program's checkout.
     static var bundledModel: String? {
         let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

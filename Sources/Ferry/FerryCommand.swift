@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Platform
 
 /// The program `ferry`: parses the command line, runs one command, maps outcomes to exit codes.
 @main struct FerryCommand: AsyncParsableCommand {
@@ -49,16 +50,16 @@ internal import Foundation
             }
             let message = fullMessage(for: error)
             if code == .success {
-                print(message)
+                do { try StandardOutput.write(message + "\n") } catch { return report(error) }
                 return 0
             }
-            FileHandle.standardError.write(Data((message + "\n").utf8))
+            StandardError.write(Array((message + "\n").utf8))
             return 2
         }
     }
 
     private static func complain(_ text: String) {
-        FileHandle.standardError.write(Data("ferry: \(text)\n".utf8))
+        StandardError.write(Array("ferry: \(text)\n".utf8))
     }
 }
 

@@ -37,7 +37,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard maxTokens > 0 else { throw ValidationError("--max-tokens is \(maxTokens), at least 1 was expected") }
-        guard temperature >= 0 else { throw ValidationError("--temperature is \(temperature), 0 or more was expected") }
+        guard (0...100).contains(temperature) else { throw ValidationError("--temperature is \(temperature), 0 to 100 was expected") }
         guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is \(topP), more than 0 and at most 1 was expected") }
         guard minP >= 0, minP <= 1 else { throw ValidationError("--min-p is \(minP), 0 to 1 was expected") }
         guard topK >= 0 else { throw ValidationError("--top-k is \(topK), 0 or more was expected") }
@@ -56,6 +56,10 @@ struct GenerateCommand: AsyncParsableCommand {
         bar.finish()
         for note in local.warnings + local.notes where !json { bar.note(note) }
 
+        if let stranger = promptTokens.first(where: { $0 < 0 || Int($0) >= local.hello.shape.vocabulary }) {
+            throw CommandFailure(
+                "the prompt has the token \(stranger), which the model does not know; ids below \(local.hello.shape.vocabulary) were expected")
+        }
         var sampling = SamplingParameters()
         sampling.temperature = temperature
         sampling.topK = topK
@@ -66,7 +70,7 @@ struct GenerateCommand: AsyncParsableCommand {
         sampling.stopTokens = ignoreEos ? [] : Set(local.defaults.endTokens + [tokenizer.eosToken].compactMap { $0 })
         sampling.topLogprobs = json ? 0 : nil
         let answer = try await generate(local, prompt: promptTokens, sampling: sampling, tokenizer: tokenizer)
-        if json { answer.printJSON(prompt: promptTokens) }
+        if json { try StandardOutput.write(answer.json(prompt: promptTokens) + "\n") }
     }
 
     private func tokens(_ tokenizer: Tokenizer, directory: String) throws -> [TokenID] {
@@ -95,26 +99,26 @@ struct GenerateCommand: AsyncParsableCommand {
         try local.channel.send([.start(SequenceRequest(id: SequenceID(1), prompt: prompt, sampling: sampling))])
         var answer = Answer()
         var text = IncrementalDetokenizer(tokenizer, skipSpecialTokens: true)
-        func emit(_ piece: String) {
+        func emit(_ piece: String) throws {
             answer.text += piece
-            if !json { FileHandle.standardOutput.write(Data(piece.utf8)) }
+            if !json { try StandardOutput.write(piece) }
         }
         reading: for await report in collector.reports {
             for event in report.tokens {
                 if sampling.stopTokens.contains(event.token) { continue }
                 answer.tokens.append(event.token)
                 if let logprob = event.logprob { answer.logprobs.append(logprob) }
-                emit(text.append(event.token))
+                try emit(text.append(event.token))
             }
             for ending in report.endings {
                 answer.reason = ending.reason
                 break reading
             }
         }
-        emit(text.finish())
+        try emit(text.finish())
         local.channel.close()
         await running.value
-        if !json { print() }
+        if !json { try StandardOutput.write("\n") }
         if case .failed(let reason) = answer.reason { throw CommandFailure(reason) }
         return answer
     }
@@ -127,7 +131,7 @@ private struct Answer {
     var text = ""
     var reason = FinishReason.length
 
-    func printJSON(prompt: [TokenID]) {
+    func json(prompt: [TokenID]) -> String {
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("prompt_tokens")
@@ -145,6 +149,6 @@ private struct Answer {
         writer.endArray()
         if case .stop = reason { writer.field("finish_reason", "stop") } else { writer.field("finish_reason", "length") }
         writer.endObject()
-        print(String(decoding: writer.bytes, as: UTF8.self))
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 }

@@ -27,9 +27,7 @@ struct LocalWorker {
         let directory = try modelDirectory(settings)
         let team = try threadTeam(threads: settings.integer("engine.threads"))
         let type: ElementType = settings.text("model.dtype") == "f32" ? .f32 : .bf16
-        let folder = settings.text("model.cache")
-        let cache = folder.isEmpty ? CacheFolder.standard { Environment.variables[$0] } : CacheFolder(path: folder)
-        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, type: type, cache: cache, team: team) {
+        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, type: type, cache: cache(settings), team: team) {
             progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes)))
         }
         let shape = weights.configuration.shape
@@ -65,38 +63,44 @@ struct LocalWorker {
             notes: notes)
     }
 
+    static func cache(_ settings: Settings) -> CacheFolder? {
+        let folder = settings.path("model.cache")
+        return folder.isEmpty ? CacheFolder.standard { Environment.variables[$0] } : CacheFolder(path: folder)
+    }
+
     static func modelDirectory(_ settings: Settings) throws -> String {
-        let path = settings.text("model.path")
+        let path = settings.path("model.path")
         if path.isEmpty {
             guard let bundled = Environment.bundledModel else {
                 throw ConfigurationError("model.path is not set and models/pilot was not found beside the program or in the working directory")
             }
             return bundled
         }
-        let expanded = NSString(string: path).expandingTildeInPath
-        guard FileManager.default.fileExists(atPath: expanded + "/config.json") else {
+        guard FileManager.default.fileExists(atPath: path + "/config.json") else {
             throw ConfigurationError("model.path is \"\(path)\", a directory with config.json was expected")
         }
-        return expanded
+        return path
     }
 
     static func threadTeam(threads: Int) throws -> ThreadTeam {
         let set: InstructionSet
         do { set = try InstructionSet.selected() } catch { throw ConfigurationError("FERRY_ISA: \(error)") }
-        return ThreadTeam(threads: threads > 0 ? threads : ProcessInfo.processInfo.activeProcessorCount, instructionSet: set)
+        return ThreadTeam(
+            threads: threads > 0 ? threads : min(ThreadTeam.mostThreads, ProcessInfo.processInfo.activeProcessorCount), instructionSet: set)
     }
 
     /// How many pages the settings pay for; at least what one sequence of two pages needs.
     private static func pages(_ settings: Settings, pageBytes: Int, context: Int) throws -> Int {
         let wanted = settings.bytes("engine.kv_memory")
         let perSequence = Page.count(forTokens: context)
-        if wanted == 0 {
-            let quarter = Int(ProcessInfo.processInfo.physicalMemory / 4)
-            return max(2, min(32 * perSequence, quarter / pageBytes))
+        let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        if wanted == 0 { return max(2, min(32 * perSequence, memory / 4 / pageBytes)) }
+        guard wanted <= memory else {
+            throw ConfigurationError("engine.kv_memory is \(wanted) bytes, this machine has \(memory)")
         }
         guard wanted >= 2 * pageBytes else {
             throw ConfigurationError("engine.kv_memory is \(wanted) bytes, at least two pages of \(pageBytes) bytes were expected")
         }
-        return wanted / pageBytes
+        return min(wanted / pageBytes, Int(PageIndex.max))
     }
 }

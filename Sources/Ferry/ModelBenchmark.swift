@@ -106,7 +106,7 @@ final class ModelBenchmark {
     private func decodeStep(_ count: Int, position: Int) -> Double {
         var batch = Batch()
         for sequence in 0..<count {
-            batch.append([TokenID(sequence + 5)], position: position, pages: pages(of: sequence), logits: .last)
+            batch.append([TokenID((sequence + 5) % weights.configuration.shape.vocabulary)], position: position, pages: pages(of: sequence), logits: .last)
         }
         let started = clock.now
         model.forward(batch, memory: memory, into: &logits)

@@ -1,9 +1,9 @@
-internal import Foundation
+internal import Platform
 
 /// Progress of long work on standard error: a bar on a terminal, nothing elsewhere.
 final class ProgressBar {
     private let title: String
-    private let visible = Environment.isTerminal(2)
+    private let visible = StandardError.isTerminal
     private var lastShown = -1
 
     init(_ title: String) { self.title = title }
@@ -28,5 +28,5 @@ final class ProgressBar {
         write("\u{1B}[2m\(text)\u{1B}[0m\n")
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    private func write(_ text: String) { StandardError.write(Array(text.utf8)) }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Platform
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +11,7 @@ struct ServeCommand: AsyncParsableCommand {
               ferry serve --config configs/local.yaml --set engine.threads=4 --set gateway.max_sequences=64
 
             Settings come from --set and flags, then the environment (FERRY_ENGINE_THREADS=4), then the file, then defaults.
-            SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused.
+            SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused. A second one ends them at once.
             """)
 
     @Option(name: .long, help: "YAML file with settings; configs/local.yaml shows every key.") var config: String?
@@ -25,7 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let model { try settings.set("model.path", to: model, origin: "--model") }
         if let listen { try settings.set("gateway.listen", to: listen, origin: "--listen") }
         if let admin { try settings.set("admin.listen", to: admin, origin: "--admin") }
-        if printConfig { return print(settings.description) }
+        if printConfig { return try StandardOutput.write(settings.description + "\n") }
         try await Daemon(settings: settings).run()
     }
 }

@@ -27,7 +27,7 @@ struct TokenizeCommand: ParsableCommand {
         let tokenizer = try Tokenizer(directory: directory(settings))
         let input = FileHandle.standardInput.readDataToEndOfFile()
         if json {
-            print(try translate(JSON(parsing: [UInt8](input), limits: .file), tokenizer).text)
+            try StandardOutput.write(translate(JSON(parsing: [UInt8](input), limits: .file), tokenizer).text + "\n")
             return
         }
         guard let text = String(validating: input, as: UTF8.self) else { throw CommandFailure("standard input is not UTF-8") }
@@ -36,16 +36,16 @@ struct TokenizeCommand: ParsableCommand {
                 guard let id = TokenID(word) else { throw CommandFailure("standard input: \"\(word)\" was found, a token id was expected") }
                 return id
             }
-            print(tokenizer.decode(ids, skipSpecialTokens: false))
+            try StandardOutput.write(tokenizer.decode(ids, skipSpecialTokens: false) + "\n")
         } else {
-            print(try tokenizer.encode(text, addSpecialTokens: false).map(String.init).joined(separator: " "))
+            try StandardOutput.write(tokenizer.encode(text, addSpecialTokens: false).map(String.init).joined(separator: " ") + "\n")
         }
     }
 
     /// Only the tokenizer's files must be there, so no `config.json` is asked for.
     private func directory(_ settings: Settings) throws -> String {
         let path = settings.text("model.path")
-        return path.isEmpty ? try LocalWorker.modelDirectory(settings) : NSString(string: path).expandingTildeInPath
+        return path.isEmpty ? try LocalWorker.modelDirectory(settings) : settings.path("model.path")
     }
 
     private func translate(_ input: JSON, _ tokenizer: Tokenizer) throws -> JSON {

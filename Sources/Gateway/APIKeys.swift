@@ -18,14 +18,14 @@ package struct APIKeys: Sendable {
 
     /// Keys from a text, as a file or an environment variable holds them: one a line, or separated by commas; blank lines and
     /// lines that begin with `#` do not count.
-    package init(parsing text: String) throws(APIKeyError) {
+    package static func texts(in text: String) -> [String] {
         var keys: [String] = []
         for line in text.split(whereSeparator: \.isNewline) {
             let line = line.trimmed
             guard !line.isEmpty, !line.hasPrefix("#") else { continue }
             for key in line.split(separator: ",", omittingEmptySubsequences: true) { keys.append(String(key.trimmed)) }
         }
-        try self.init(keys)
+        return keys
     }
 
     /// Whether `presented` is one of the keys. Takes the same time for every key of the same length: all keys are compared to

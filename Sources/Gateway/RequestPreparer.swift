@@ -49,7 +49,7 @@ actor RequestPreparer {
         let request = try ChatRequest(body: job.body.span, limits: limits, defaults: model.samplingDefaults)
         try model.check(name: request.options.model)
         let tokens = try model.tokens(messages: request.messages, tools: request.tools, request.template)
-        let limit = request.options.maxTokens ?? .max
+        let limit = request.options.maxTokens ?? model.defaultMaxTokens ?? .max
         return PreparedGeneration(
             options: finished(request.options), prompts: [try fit(tokens, echo: "", maxTokens: limit, request.options, job)])
     }

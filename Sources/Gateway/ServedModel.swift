@@ -15,6 +15,8 @@ package struct ServedModel: Sendable {
     package let endTokens: Set<TokenID>
     /// What the model's own generation settings say; members of a request override each.
     package let samplingDefaults: SamplingParameters
+    /// Tokens of an answer at most when the request names no limit; nil: what fits. From the model's own generation settings.
+    package let defaultMaxTokens: Int?
     /// `system_fingerprint`: changes when answers to the same seed may.
     package let fingerprint: String
     /// Seconds since 1970; when it was loaded.
@@ -22,7 +24,7 @@ package struct ServedModel: Sendable {
 
     package init(
         names: [String], tokenizer: Tokenizer, template: ChatTemplate?, vocabulary: Int, endTokens: Set<TokenID>,
-        samplingDefaults: SamplingParameters = SamplingParameters(), fingerprint: String, created: Int64
+        samplingDefaults: SamplingParameters = SamplingParameters(), defaultMaxTokens: Int? = nil, fingerprint: String, created: Int64
     ) {
         precondition(!names.isEmpty && vocabulary > 0, "a model without name or vocabulary: \(names), \(vocabulary)")
         self.names = names
@@ -31,6 +33,7 @@ package struct ServedModel: Sendable {
         self.vocabulary = vocabulary
         self.endTokens = endTokens
         self.samplingDefaults = samplingDefaults
+        self.defaultMaxTokens = defaultMaxTokens
         self.fingerprint = fingerprint
         self.created = created
     }

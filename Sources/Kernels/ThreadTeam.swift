@@ -10,6 +10,9 @@ internal import Synchronization
 /// for, and helpers that stall in the middle are left out for a while (`HelperTrust`). Helpers wait for the next call spinning, at
 /// most about a millisecond, and then sleep. They end with the team.
 package final class ThreadTeam {
+    /// Beyond it a call's chunks are too small to share.
+    package static let mostThreads = 256
+
     package let threads: Int
     package let instructionSet: InstructionSet
     private let crew: Crew
@@ -18,10 +21,10 @@ package final class ThreadTeam {
     var attentionStates: Scratch?
 
     /// - Parameters:
-    ///   - threads: 1...256; 1 starts no helper.
+    ///   - threads: 1...`mostThreads`; 1 starts no helper.
     ///   - name: the helpers are called `name-1`, `name-2`, … (the system shows 15 bytes).
     package init(threads: Int, instructionSet: InstructionSet, name: String = "compute") {
-        precondition((1...256).contains(threads), "a team of \(threads) threads; expected 1...256")
+        precondition((1...Self.mostThreads).contains(threads), "a team of \(threads) threads; expected 1...\(Self.mostThreads)")
         precondition(instructionSet.isSupported, "this machine lacks \(instructionSet)")
         self.threads = threads
         self.instructionSet = instructionSet

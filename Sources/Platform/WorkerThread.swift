@@ -35,7 +35,7 @@ package final class WorkerThread: SerialExecutor {
 /// Jobs waiting for a thread. All fields behind the mutex; the condition wakes the thread.
 @safe
 private final class Mailbox: @unchecked Sendable {
-    // Sendable by argument: `jobs` and `stopping` are touched only under `mutex`, `thread` is written once before use.
+    // Sendable by argument: `jobs` and `stopping` are touched only under `mutex`; both pointers are set once in `init`.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [(UnownedJob, UnownedSerialExecutor)] = unsafe []

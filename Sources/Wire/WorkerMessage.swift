@@ -112,8 +112,6 @@ package struct WorkerLoad: Sendable, Equatable {
     package var preemptions: UInt64 = 0
     package var prefixQueries: UInt64 = 0
     package var prefixHits: UInt64 = 0
-    /// When the last step ended; health is progress, not a pulse.
-    package var lastStep = MonotonicInstant(nanoseconds: 0)
     /// Cumulative seconds inside the model's forward pass and in whole steps.
     package var modelTime: Duration = .zero
     package var stepTime: Duration = .zero

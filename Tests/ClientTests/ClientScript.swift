@@ -30,7 +30,7 @@ struct ClientScript {
     ) async throws {
         let interpreter = try #require(interpreter, "nothing is installed that runs \(name)", sourceLocation: sourceLocation)
         let variables = [
-            "FERRY_URL": server.url, "FERRY_ADMIN_URL": server.adminURL, "FERRY_MODEL": ServerProcess.model,
+            "FERRY_URL": server.url, "FERRY_OPERATOR_URL": server.adminURL, "FERRY_MODEL": ServerProcess.model,
             "FERRY_PID": "\(server.process.identifier)", "PYTHONDONTWRITEBYTECODE": "1",
         ].merging(environment) { _, own in own }
         let path = "\(SharedFiles.repository)/Tests/ClientTests/clients/\(name)"

@@ -87,12 +87,12 @@ private func bounds(_ sequences: Int, _ tokens: Int) -> AdmissionControl.Bounds 
 @Suite struct APIKeyTests {
     @Test("keys are read one a line or with commas, without comments")
     func parsing() throws {
-        let keys = try APIKeys(parsing: "# keys\nalpha, beta\n\n  gamma \r\n")
+        let keys = try APIKeys(APIKeys.texts(in: "# keys\nalpha, beta\n\n  gamma \r\n"))
         for key in ["alpha", "beta", "gamma"] { #expect(keys.contains(Array(key.utf8))) }
         for key in ["", "alph", "alphaa", "delta", "# keys", "alpha,", String(repeating: "a", count: 5000)] {
             #expect(!keys.contains(Array(key.utf8)), "\(key)")
         }
-        #expect(try APIKeys(parsing: "\n#x").isEmpty)
+        #expect(APIKeys.texts(in: "\n#x").isEmpty)
     }
 
     @Test("a key that cannot be sent is refused by number, without repeating it")

@@ -1,3 +1,5 @@
+internal import Kernels
+
 /// One key of the configuration: its name, its default and what it means. The list below is the whole of it:
 /// a key that is not in it stops the start.
 struct SettingKey: Sendable {
@@ -38,7 +40,7 @@ extension SettingKey {
             meaning: "weights, activations and KV: bf16 with fp32 sums, or f32 throughout (exact, slower, twice the memory)"),
         SettingKey(name: "model.cache", kind: .text, fallback: "", meaning: "folder of repacked weights; empty: the user's cache folder"),
 
-        SettingKey(name: "engine.threads", kind: .integer(0...1024), fallback: "0", meaning: "compute threads; 0: one per core"),
+        SettingKey(name: "engine.threads", kind: .integer(0...ThreadTeam.mostThreads), fallback: "0", meaning: "compute threads; 0: one per core"),
         SettingKey(
             name: "engine.step_tokens", kind: .integer(16...65_536), fallback: "512",
             meaning: "tokens per step: smaller for steadier streams, larger for faster prefill"),

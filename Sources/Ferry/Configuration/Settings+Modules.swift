@@ -18,7 +18,7 @@ extension Settings {
 
     /// Nil where no certificate is configured.
     func tls() throws(ConfigurationError) -> TLSContext? {
-        let (certificate, key) = (text("gateway.tls_certificate"), text("gateway.tls_key"))
+        let (certificate, key) = (path("gateway.tls_certificate"), path("gateway.tls_key"))
         if certificate.isEmpty, key.isEmpty { return nil }
         guard !certificate.isEmpty, !key.isEmpty else {
             throw ConfigurationError("gateway.tls_certificate and gateway.tls_key belong together, one is empty")
@@ -46,13 +46,15 @@ extension Settings {
 
     fileprivate func keys() throws(ConfigurationError) -> APIKeys {
         var keys = list("gateway.api_keys")
-        let file = text("gateway.api_keys_file")
+        let file = path("gateway.api_keys_file")
         if !file.isEmpty {
             guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
                 throw ConfigurationError("gateway.api_keys_file: cannot read \(file)")
             }
-            let lines = content.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-            keys += lines.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+            let found = APIKeys.texts(in: content)
+            // An empty list would open the API to everybody.
+            guard !found.isEmpty else { throw ConfigurationError("gateway.api_keys_file: \(file) holds no key, one per line was expected") }
+            keys += found
         }
         do throws(APIKeyError) {
             return try APIKeys(keys)
@@ -73,6 +75,11 @@ extension GatewayConfiguration {
         bufferLimit = settings.bytes("gateway.max_buffered")
         bodyLimit = settings.bytes("gateway.max_body")
         requestTimeout = settings.seconds("gateway.request_timeout")
+        let places = settings.integer("engine.waiting_sequences") + settings.integer("engine.running_sequences")
+        guard admission.sequences <= places else {
+            throw ConfigurationError(
+                "gateway.max_sequences is \(admission.sequences), at most engine.waiting_sequences + engine.running_sequences = \(places) was expected")
+        }
         if let problem = problems().first { throw ConfigurationError("gateway: \(problem)") }
     }
 }

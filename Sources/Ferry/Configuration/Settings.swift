@@ -25,6 +25,12 @@ struct Settings: Sendable {
         for key in SettingKey.all {
             if let value = environment[key.variable] { try set(key.name, to: value, origin: key.variable) }
         }
+        let sections = Set(SettingKey.all.map { "FERRY_" + $0.name.prefix { $0 != "." }.uppercased() + "_" })
+        for name in environment.keys.sorted() where sections.contains(where: name.hasPrefix) {
+            guard SettingKey.all.contains(where: { $0.variable == name }) else {
+                throw ConfigurationError("the environment variable \(name) belongs to no key; serve --help and configs/local.yaml name them")
+            }
+        }
         for override in overrides {
             guard let equals = override.firstIndex(of: "=") else {
                 throw ConfigurationError("--set \(override): key=value was expected")
@@ -91,6 +97,8 @@ struct Settings: Sendable {
     // MARK: Typed reading. The checks ran at the start, so these cannot fail.
 
     func text(_ name: String) -> String { values(name).first ?? "" }
+    /// With a leading `~` as the user's folder.
+    func path(_ name: String) -> String { NSString(string: text(name)).expandingTildeInPath }
     func list(_ name: String) -> [String] { values(name) }
     func integer(_ name: String) -> Int { Int(text(name)) ?? 0 }
     func bytes(_ name: String) -> Int { Self.parseBytes(text(name)) ?? 0 }

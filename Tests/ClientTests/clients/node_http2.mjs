@@ -4,7 +4,7 @@ import http2 from 'node:http2';
 import assert from 'node:assert/strict';
 
 const url = process.env.FERRY_URL ?? 'http://127.0.0.1:8080';
-const adminURL = process.env.FERRY_ADMIN_URL ?? 'http://127.0.0.1:9090';
+const adminURL = process.env.FERRY_OPERATOR_URL ?? 'http://127.0.0.1:9090';
 const authorization = process.env.FERRY_API_KEY ? { authorization: `Bearer ${process.env.FERRY_API_KEY}` } : {};
 
 const session = http2.connect(url);

@@ -1,7 +1,7 @@
 """The server under test, as the Python clients see it, and the small frame that runs their checks.
 
     FERRY_URL         inference API (default http://127.0.0.1:8080)
-    FERRY_ADMIN_URL   health and metrics (default http://127.0.0.1:9090)
+    FERRY_OPERATOR_URL   health and metrics (default http://127.0.0.1:9090)
     FERRY_MODEL       the bundled model's directory; its base name is the model's name in the API
     FERRY_PID         the server's process; without it, memory and descriptors are not looked at
     FERRY_API_KEY     a key that the server accepts; without it, the server is open
@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 URL = os.environ.get("FERRY_URL", "http://127.0.0.1:8080")
-ADMIN_URL = os.environ.get("FERRY_ADMIN_URL", "http://127.0.0.1:9090")
+ADMIN_URL = os.environ.get("FERRY_OPERATOR_URL", "http://127.0.0.1:9090")
 MODEL_DIRECTORY = Path(os.environ.get("FERRY_MODEL", Path(__file__).resolve().parents[3] / "models" / "pilot"))
 MODEL = MODEL_DIRECTORY.name
 PID = int(os.environ.get("FERRY_PID", "0"))

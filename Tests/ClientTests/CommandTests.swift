@@ -1,0 +1,59 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What `ferry` says to a person at a shell: exit codes and the words that name the thing at fault.
+@Suite struct CommandTests {
+    struct Call: Sendable, CustomTestStringConvertible {
+        var arguments: [String]
+        var environment: [String: String] = [:]
+        var status: Int32
+        var says: String
+
+        var testDescription: String { arguments.joined(separator: " ") }
+    }
+
+    static let calls: [Call] = [
+        Call(arguments: ["--version"], status: 0, says: "ferry "),
+        Call(arguments: ["serve", "--help"], status: 0, says: "Examples:"),
+        Call(arguments: ["generate", "--help"], status: 0, says: "Examples:"),
+        Call(arguments: ["bench", "--help"], status: 0, says: "Examples:"),
+        Call(arguments: ["tokenize", "--help"], status: 0, says: "Examples:"),
+        Call(arguments: ["serve", "--print-config"], status: 0, says: "engine.step_tokens: 512"),
+        Call(arguments: ["sail"], status: 2, says: "sail"),
+        Call(arguments: ["generate", "--prompt", "x", "--temperature", "inf"], status: 2, says: "--temperature"),
+        Call(arguments: ["bench", "--shape", "gpt-5"], status: 2, says: "smollm2-135m"),
+        Call(arguments: ["bench", "--shape", "smollm2-135m", "--threads", "257"], status: 2, says: "0 to 256"),
+        Call(arguments: ["serve", "--set", "engine.thread=1"], status: 78, says: "unknown key engine.thread"),
+        Call(arguments: ["serve", "--set", "engine.threads=257"], status: 78, says: "0 to 256"),
+        Call(arguments: ["serve", "--print-config"], environment: ["FERRY_ENGINE_THREAD": "1"], status: 78, says: "FERRY_ENGINE_THREAD"),
+        Call(arguments: ["serve", "--model", "/nowhere"], status: 78, says: "/nowhere"),
+        Call(arguments: ["serve", "--set", "gateway.api_keys_file=/dev/null"], status: 78, says: "holds no key"),
+        Call(arguments: ["serve", "--set", "gateway.tls_key=/dev/null"], status: 78, says: "gateway.tls_certificate"),
+        Call(arguments: ["serve", "--set", "gateway.max_sequences=5000"], status: 78, says: "gateway.max_sequences"),
+        Call(arguments: ["serve", "--set", "engine.kv_memory=1048576GiB"], status: 78, says: "engine.kv_memory"),
+        Call(arguments: ["generate", "--prompt", "x"], environment: ["FERRY_ISA": "mmx"], status: 78, says: "mmx"),
+    ]
+
+    @Test("commands end with the code and the words that were promised", arguments: calls)
+    func commands(call: Call) async throws {
+        let process = try ChildProcess(Program.ferry, call.arguments, environment: call.environment)
+        let ending = await process.ending(within: .seconds(60))
+        #expect(ending.cause == .exit(call.status), "\(process.output)\(process.errorOutput)")
+        let text = call.status == 0 ? process.output : process.errorOutput
+        #expect(text.contains(call.says), "\(text)")
+    }
+
+    @Test("an output that cannot be written is a failure, a log that cannot be written is none")
+    func fullDisk() async throws {
+        let shell = try #require(Program.path("sh"))
+        let generate = try ChildProcess(shell, ["-c", "exec \"$0\" generate --prompt hi --max-tokens 2 --json > /dev/full", Program.ferry])
+        #expect(await generate.ending(within: .seconds(60)).cause == .exit(1))
+        #expect(generate.errorOutput.contains("standard output"))
+        let serve = try ChildProcess(
+            shell, ["-c", "exec \"$0\" serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 2> /dev/full", Program.ferry])
+        #expect(await serve.line(after: "admin on ", within: .seconds(60)) != nil)
+        serve.signal(SIGTERM)
+        #expect(await serve.ending(within: .seconds(60)) == .success)
+    }
+}
