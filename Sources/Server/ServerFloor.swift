@@ -60,10 +60,12 @@ final class ServerFloor {
 
     func releaseBody(_ count: Int) { counters.bufferedRequestBytes -= count }
 
-    /// Closes the connection that has been without a request longest, if that is long enough. O(connections), only at the bound.
+    /// Closes the connection that has been without a request longest, if that is long enough; of several, the one that came first, lest
+    /// a newcomer makes room for itself. O(connections), only at the bound.
     func evictIdle(now: MonotonicInstant) -> Bool {
         let idle = connections.values.lazy.compactMap { connection in connection.idleSince.map { (connection, $0) } }
-        guard let (oldest, since) = idle.min(by: { $0.1 < $1.1 }), now.since(since) >= limits.evictableAfter else { return false }
+        let longest = idle.min { ($0.1, $0.0.number) < ($1.1, $1.0.number) }
+        guard let (oldest, since) = longest, now.since(since) >= limits.evictableAfter else { return false }
         counters.connectionsEvicted += 1
         oldest.close()
         return true
