@@ -7,7 +7,9 @@ internal import Reactor
 final class ServerFloor {
     let limits: ServerLimits
     let handler: any RequestHandler
-    var counters = ServerCounters()
+    var counters = ServerCounters() { didSet { watch?.countersChanged() } }
+    /// Once somebody has waited for a state of the counters.
+    var watch: CounterWatch?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private(set) var drainingSince: MonotonicInstant?
     private(set) var date = ""
