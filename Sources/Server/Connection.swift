@@ -12,6 +12,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
 
     let stream: any ByteStream
     let server: ServerFloor
+    /// In the order of arrival.
+    let number: Int
     /// Nil until the protocol is known under TLS.
     private(set) var http: HTTPServerConnection?
     private var phase: Phase
@@ -30,6 +32,7 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
 
     init(over transport: TCPStream, tls: TLSContext?, server: ServerFloor) {
         self.server = server
+        self.number = server.counters.connectionsAccepted
         self.since = transport.reactor.now
         self.lastSentAt = since
         if let tls {

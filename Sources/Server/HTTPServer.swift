@@ -31,6 +31,14 @@ package actor HTTPServer {
 
     package var counters: ServerCounters { floor.counters }
 
+    /// Returns the counters once they satisfy `condition`. What the caller does next on the reactor comes after the turn that brought
+    /// them there. For tests that do not want to look again and again.
+    package func counters(where condition: @escaping @Sendable (ServerCounters) -> Bool) async -> ServerCounters {
+        let watch = floor.watch ?? CounterWatch(of: floor, on: reactor)
+        floor.watch = watch
+        return await withCheckedContinuation { watch.add(condition, $0) }
+    }
+
     /// Begins to accept.
     ///
     /// - Returns: the endpoint with the port the system chose, when 0 was asked for.

@@ -7,7 +7,9 @@ internal import Reactor
 final class ServerFloor {
     let limits: ServerLimits
     let handler: any RequestHandler
-    var counters = ServerCounters()
+    var counters = ServerCounters() { didSet { watch?.countersChanged() } }
+    /// Once somebody has waited for a state of the counters.
+    var watch: CounterWatch?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private(set) var drainingSince: MonotonicInstant?
     private(set) var date = ""
@@ -60,10 +62,12 @@ final class ServerFloor {
 
     func releaseBody(_ count: Int) { counters.bufferedRequestBytes -= count }
 
-    /// Closes the connection that has been without a request longest, if that is long enough. O(connections), only at the bound.
+    /// Closes the connection that has been without a request longest, if that is long enough; of several, the one that came first, lest
+    /// a newcomer makes room for itself. O(connections), only at the bound.
     func evictIdle(now: MonotonicInstant) -> Bool {
         let idle = connections.values.lazy.compactMap { connection in connection.idleSince.map { (connection, $0) } }
-        guard let (oldest, since) = idle.min(by: { $0.1 < $1.1 }), now.since(since) >= limits.evictableAfter else { return false }
+        let longest = idle.min { ($0.1, $0.0.number) < ($1.1, $1.0.number) }
+        guard let (oldest, since) = longest, now.since(since) >= limits.evictableAfter else { return false }
         counters.connectionsEvicted += 1
         oldest.close()
         return true

@@ -22,12 +22,6 @@ private final class FixedStatus: StatusSource {
     func set(_ change: (inout ServiceStatus) -> Void) { state.withLock { change(&$0) } }
 }
 
-private final class SetClock: MonotonicClock {
-    private let state = Atomic<UInt64>(0)
-    var now: MonotonicInstant { MonotonicInstant(nanoseconds: state.load(ordering: .relaxed)) }
-    func set(seconds: UInt64) { state.store(seconds * 1_000_000_000, ordering: .relaxed) }
-}
-
 @Suite struct ReadinessTests {
     private func readiness(seconds: UInt64, _ change: (inout ServiceStatus) -> Void) -> Readiness {
         var status = ServiceStatus()

@@ -96,14 +96,12 @@ struct ClientTests {
 }
 
 /// A self-signed certificate for the loopback address, in a folder that is removed with it.
-private final class TemporaryIdentity {
-    let folder: URL
-    var certificate: String { folder.appendingPathComponent("certificate.pem").path }
-    var key: String { folder.appendingPathComponent("key.pem").path }
+private struct TemporaryIdentity {
+    private let folder = ScratchFolder()
+    var certificate: String { folder.path + "/certificate.pem" }
+    var key: String { folder.path + "/key.pem" }
 
     init() async throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("ferry-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let openssl = try #require(Program.path("openssl"))
         let arguments = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
         let process = try ChildProcess(
@@ -111,6 +109,4 @@ private final class TemporaryIdentity {
         let ending = await process.ending(within: .seconds(60))
         try #require(ending == .success, "openssl: \(process.errorOutput)")
     }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
 }

@@ -22,6 +22,7 @@ struct GatewayStage {
 
     init(
         sequenceLimit: Int = 200, attaches: Bool = true, limits: ServerLimits = ServerLimits(),
+        clock: any MonotonicClock = SystemClock(),
         configure: (inout GatewayConfiguration) throws -> Void = { _ in }
     ) async throws {
         var configuration = GatewayConfiguration()
@@ -33,7 +34,8 @@ struct GatewayStage {
             LineLogHandler(
                 label: label, configuration: LogConfiguration(), level: LogLevel(.info), output: LogOutput(write: { log.add($0) }, now: { 0 }))
         }
-        let gateway = Gateway(on: reactor, model: try TinyModel.served(), configuration: configuration, metrics: registry, logger: logger)
+        let gateway = Gateway(
+            on: reactor, model: try TinyModel.served(), configuration: configuration, metrics: registry, logger: logger, clock: clock)
         self.gateway = gateway
         if attaches { await gateway.attach(worker) }
         running = Task { await gateway.run() }

@@ -1,4 +1,4 @@
-import Gateway
+@testable import Gateway
 import Inference
 import Platform
 import Server
@@ -541,14 +541,30 @@ private func bytes(_ tokens: [TokenID]) -> String {
 
     @Test("silence is filled with comments")
     func keepAlive() async throws {
-        let stage = try await GatewayStage { $0.keepAlive = .milliseconds(100) }
+        let clock = SetClock()
+        let stage = try await GatewayStage(clock: clock) { $0.keepAlive = .seconds(10) }
+        func look(at seconds: UInt64) async {
+            clock.set(seconds: seconds)
+            await stage.gateway.tick()
+        }
         let client = try await stage.client()
         try await client.post(text, #"{"prompt":"x","stream":true}"#)
         let sequence = await stage.worker.started()
         _ = try await client.receive(until: "\r\n\r\n")
+        await look(at: 9)
+        await look(at: 10)
+        #expect(try await client.chunk() == ": keep-alive\n\n")
+        // Neither a comment nor an event is followed by a comment before the time.
+        await look(at: 19)
+        stage.gateway.receive(stage.worker.step("y", sequence.id))
+        #expect(try await client.chunk().hasPrefix("data: "))
+        await look(at: 28)
+        await look(at: 29)
         #expect(try await client.chunk() == ": keep-alive\n\n")
         stage.gateway.receive(stage.worker.end(sequence.id, .length))
-        #expect(try await client.chunks().hasSuffix("data: [DONE]\n\n"))
+        let rest = try await client.chunks()
+        #expect(rest.hasPrefix("data: ") && rest.hasSuffix("data: [DONE]\n\n"))
+        #expect(!rest.contains("keep-alive"))
         await client.close()
         await stage.end()
     }

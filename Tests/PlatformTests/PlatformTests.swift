@@ -1,13 +1,11 @@
-import Foundation
 import Platform
 import TestSupport
 import Testing
 
 @Suite struct MappedFileTests {
     @Test func aFileIsMappedWholeAndAnErrorNamesIt() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
-        try Data([1, 2, 3]).write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = ScratchFolder()
+        let path = folder.write("three", [1, 2, 3])
         let file = try MappedFile(path: path)
         #expect(file.count == 3)
         var reader = ByteReader(file.bytes)
@@ -18,10 +16,8 @@ import Testing
     }
 
     @Test func anEmptyFileMapsToNothing() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
-        try Data().write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        #expect(try MappedFile(path: path).count == 0)
+        let folder = ScratchFolder()
+        #expect(try MappedFile(path: folder.write("nothing", [])).count == 0)
     }
 }
 

@@ -110,6 +110,12 @@ actor Stage {
         timers.append(ReactorTimer(on: reactor, after: delay, repeating: repeating) { report.yield(.fired(name)) })
     }
 
+    /// Returns when everything that the system had for the reactor at the call has been handled: the loop has asked it for events twice,
+    /// because what it gives at once comes in any order.
+    func lookForEvents() async {
+        for _ in 0..<2 { await withCheckedContinuation { reactor.onNextTurn(NextTurn(continuation: $0)) } }
+    }
+
     func closeTimer(_ index: Int) { timers[index].close() }
 
     func watch(_ signal: Signal) throws {
@@ -136,6 +142,14 @@ actor Stage {
         }
         return nil
     }
+}
+
+private final class NextTurn: NextTurnParticipant {
+    let continuation: CheckedContinuation<Void, Never>
+
+    init(continuation: CheckedContinuation<Void, Never>) { self.continuation = continuation }
+
+    func nextTurnBegins() { continuation.resume() }
 }
 
 private final class Recorder: ByteStreamReceiver {

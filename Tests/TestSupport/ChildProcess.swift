@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Platform
 internal import Synchronization
 
 /// A program that a test runs: its output is collected whole, its lines can be awaited, every wait has a limit, and what it leaves running
@@ -129,7 +130,8 @@ package final class ChildProcess: Sendable {
 
     /// Its first line on standard output that begins with `prefix`, without the prefix. Nil if it ends first; it is killed at `limit`.
     package func line(after prefix: String, within limit: Duration) async -> String? {
-        async let _ = kill(after: limit)
+        let timer = killing(after: limit)
+        defer { timer.cancel() }
         return await wait { state in
             let text = String(decoding: state.written[Channel.output.rawValue], as: UTF8.self)
             for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() where line.hasPrefix(prefix) {
@@ -141,7 +143,8 @@ package final class ChildProcess: Sendable {
 
     /// How it ends. It is killed at `limit`.
     package func ending(within limit: Duration) async -> Ending {
-        async let _ = kill(after: limit)
+        let timer = killing(after: limit)
+        defer { timer.cancel() }
         return await wait { $0.ending }
     }
 
@@ -150,10 +153,16 @@ package final class ChildProcess: Sendable {
         state.withLock { if $0.cause == nil { _ = Foundation.kill(identifier, number) } }
     }
 
-    private func kill(after limit: Duration) async {
-        guard (try? await Task.sleep(for: limit)) != nil else { return }
-        state.withLock { $0.overdue = $0.overdue || $0.cause == nil }
-        signal(SIGKILL)
+    /// Kills it at `limit` unless cancelled before. On a thread of the system, so that no wait of a test can hold it up.
+    private func killing(after limit: Duration) -> any DispatchSourceTimer {
+        let timer = DispatchSource.makeTimerSource()
+        timer.schedule(deadline: .now() + .milliseconds(Int(limit.inMilliseconds)))
+        timer.setEventHandler {
+            self.state.withLock { $0.overdue = $0.overdue || $0.cause == nil }
+            self.signal(SIGKILL)
+        }
+        timer.activate()
+        return timer
     }
 
     private func wait<Result>(_ look: (borrowing State) -> Result?) async -> Result {

@@ -1,29 +1,16 @@
-import Glibc
 import Platform
+import TestSupport
 import Testing
 
 @testable import Tokenization
 
-/// A model's directory that goes away with the last reference.
-private final class ModelDirectory {
-    let path: String
+/// A model's directory of these files.
+private struct ModelDirectory {
+    private let folder = ScratchFolder()
+    var path: String { folder.path }
 
-    init(_ files: [String: String]) throws {
-        var template = Array((P_tmpdir + "/ferry-chat-template-XXXXXX").utf8CString)
-        path = try #require(unsafe mkdtemp(&template).map { unsafe String(cString: $0) })
-        for (name, text) in files {
-            let file = unsafe fopen(path + "/" + name, "w")
-            try #require(unsafe file != nil)
-            unsafe fputs(text, file)
-            unsafe fclose(file)
-        }
-    }
-
-    deinit {
-        for name in ["chat_template.jinja", "chat_template.json", "tokenizer_config.json", "special_tokens_map.json"] {
-            unsafe unlink(path + "/" + name)
-        }
-        unsafe rmdir(path)
+    init(_ files: [String: String]) {
+        for (name, text) in files { folder.write(name, text) }
     }
 
     func render(tools: [JSON]? = nil) throws -> String? {
@@ -34,7 +21,7 @@ private final class ModelDirectory {
 
 @Suite struct ChatTemplateLoadingTests {
     @Test func `a template file wins over the configuration, which gives the special tokens`() throws {
-        let directory = try ModelDirectory([
+        let directory = ModelDirectory([
             "chat_template.jinja": "file {{ bos_token }}{{ eos_token }}{{ pad_token is defined }}",
             "tokenizer_config.json": #"{"chat_template": "configuration", "bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": null}"#,
         ])
@@ -42,7 +29,7 @@ private final class ModelDirectory {
     }
 
     @Test func `tokens missing in the configuration come from the map of special tokens`() throws {
-        let directory = try ModelDirectory([
+        let directory = ModelDirectory([
             "tokenizer_config.json": #"{"chat_template": "{{ bos_token }}{{ eos_token }}", "bos_token": "<new>"}"#,
             "special_tokens_map.json": #"{"bos_token": "<old>", "eos_token": {"content": "<end>"}}"#,
         ])
@@ -50,7 +37,7 @@ private final class ModelDirectory {
     }
 
     @Test func `a list of templates gives the default one, and the one for tools when there are any`() throws {
-        let directory = try ModelDirectory([
+        let directory = ModelDirectory([
             "tokenizer_config.json": #"{"chat_template": [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]}"#
         ])
         #expect(try directory.render() == "d")
@@ -73,7 +60,7 @@ private final class ModelDirectory {
         (#"{"chat_template": "#, "invalid JSON at byte 18: a value was expected, the text ends"),
     ])
     func `a configuration that makes no sense is refused by file and key`(text: String, reason: String) throws {
-        let directory = try ModelDirectory(["tokenizer_config.json": text])
+        let directory = ModelDirectory(["tokenizer_config.json": text])
         #expect(throws: TemplateError.configuration(path: directory.path + "/tokenizer_config.json", reason: reason)) {
             try directory.render()
         }
