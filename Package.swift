@@ -114,6 +114,7 @@ let package = Package(
         test("Engine", ["Platform", "Inference", "Wire", "Kernels", "KVCache", "Weights", "Model", "Scheduling", "Engine", "Transfer"]),
         test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway", logging]),
         test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
+        test("Ferry", ["Ferry"]),
         test("Client", ["Ferry"]),
     ]
 )

@@ -11,47 +11,26 @@ package enum HTTPFuzz {
     /// A server in clear is fed `bytes` in pieces of `piece`, answers every complete request with its body, and sees the peer leave.
     package static func connection(_ bytes: [UInt8], piece: Int = .max, limits: HTTPLimits = HTTPLimits()) -> Transcript {
         let connection = HTTPServerConnection(protocol: .sniff, limits: limits)
-        var transcript = Transcript(), ledger = StreamLedger(), bodies: [StreamID: [UInt8]] = [:]
+        var bodies: [StreamID: [UInt8]] = [:]
 
-        func drain() {
-            while let event = connection.nextEvent() {
-                ledger.check(event)
-                switch event {
-                case .request(let id, _, endOfBody: true): answer(id)
-                case .request(let id, _, endOfBody: false): bodies[id] = []
-                case .body(let id, let part):
-                    precondition(!part.isEmpty, "an empty body event")
-                    bodies[id, default: []].append(contentsOf: part)
-                    connection.consumed(id, part.count)
-                case .bodyEnd(let id, _): answer(id)
-                case .streamClosed(let id): bodies[id] = nil
-                default: break
-                }
-                transcript.add(event)
-            }
-        }
         func answer(_ id: StreamID) {
             connection.respond(id, ResponseHead(status: 200), endStream: false)
             connection.write(id, bodies[id] ?? [])
             connection.finish(id, trailers: ["x-end": "1"])
         }
-        func flush() {
-            drain()
-            while connection.output(into: &transcript.output, maximum: 4096) > 0 { drain() }
-            drain()
+        let transcript = run(connection, bytes, piece) { event in
+            switch event {
+            case .request(let id, _, endOfBody: true): answer(id)
+            case .request(let id, _, endOfBody: false): bodies[id] = []
+            case .body(let id, let part):
+                precondition(!part.isEmpty, "an empty body event")
+                bodies[id, default: []].append(contentsOf: part)
+                connection.consumed(id, part.count)
+            case .bodyEnd(let id, _): answer(id)
+            case .streamClosed(let id): bodies[id] = nil
+            default: break
+            }
         }
-
-        var start = 0
-        while start < bytes.count, connection.wantsRead {
-            let end = piece < bytes.count - start ? start + piece : bytes.count
-            connection.receive(Array(bytes[start..<end]))
-            flush()
-            start = end
-        }
-        transcript.failure = connection.failure
-        connection.peerClosed()
-        flush()
-        precondition(ledger.open.isEmpty, "streams \(ledger.open) never closed")
         precondition(connection.openStreams == 0 && !connection.wantsRead, "a closed connection goes on")
         return transcript
     }
@@ -59,18 +38,29 @@ package enum HTTPFuzz {
     /// An HTTP/2 client that has sent one request is fed `bytes` as the server's.
     package static func client(_ bytes: [UInt8], piece: Int = .max) -> Transcript {
         let connection = HTTPClientConnection()
-        var transcript = Transcript(), ledger = StreamLedger()
         let head = HTTPHead(method: "GET", scheme: "http", authority: "a", path: "/")
         guard let id = connection.request(head, endStream: true) else { preconditionFailure("a fresh client cannot ask") }
-        ledger.open.insert(id)
+        return run(connection, bytes, piece, open: [id]) { event in
+            if case .body(let id, let part) = event { connection.consumed(id, part.count) }
+        }
+    }
+
+    /// Feeds `bytes` for as long as the connection reads, then closes it from the other side.
+    private static func run(
+        _ connection: some FuzzedConnection, _ bytes: [UInt8], _ piece: Int, open: Set<StreamID> = [], perform: (HTTPEvent) -> Void
+    ) -> Transcript {
+        var transcript = Transcript(), ledger = StreamLedger(open: open)
+        func drain() {
+            while let event = connection.nextEvent() {
+                ledger.check(event)
+                perform(event)
+                transcript.add(event)
+            }
+        }
         func flush() {
-            repeat {
-                while let event = connection.nextEvent() {
-                    ledger.check(event)
-                    if case .body(let id, let part) = event { connection.consumed(id, part.count) }
-                    transcript.add(event)
-                }
-            } while connection.output(into: &transcript.output, maximum: 4096) > 0
+            drain()
+            while connection.output(into: &transcript.output, maximum: 4096) > 0 { drain() }
+            drain()
         }
         flush()
         var start = 0
@@ -87,6 +77,19 @@ package enum HTTPFuzz {
         return transcript
     }
 }
+
+/// What both ends of a connection have.
+private protocol FuzzedConnection: AnyObject {
+    var wantsRead: Bool { get }
+    var failure: HTTPError? { get }
+    func receive(_ bytes: [UInt8])
+    func nextEvent() -> HTTPEvent?
+    func output(into buffer: inout [UInt8], maximum: Int) -> Int
+    func peerClosed()
+}
+
+extension HTTPServerConnection: FuzzedConnection {}
+extension HTTPClientConnection: FuzzedConnection {}
 
 extension HTTPFuzz.Transcript {
     fileprivate mutating func add(_ event: HTTPEvent) {
@@ -106,8 +109,10 @@ extension HTTPFuzz.Transcript {
 
 /// Checks that streams live as `HTTPEvent` promises.
 private struct StreamLedger {
-    var open: Set<StreamID> = []
+    private(set) var open: Set<StreamID>
     private var ended: Set<StreamID> = []
+
+    init(open: Set<StreamID>) { self.open = open }
 
     mutating func check(_ event: HTTPEvent) {
         switch event {

@@ -55,13 +55,13 @@ package struct MachineProbe {
         let chunks = max(1, bytes / chunk)
         let slab = try Slab(bytes: chunks * chunk, purpose: "the memory probe")
         let set = team.instructionSet.cSet
-        nonisolated(unsafe) let base = unsafe slab.base
+        let lent = unsafe Lent(slab.base)
         // Touched first: untouched memory is one shared page of zeros.
-        team.run(chunks: chunks) { unsafe (base + $0 * chunk).initializeMemory(as: UInt8.self, repeating: UInt8(truncatingIfNeeded: $0 | 1), count: chunk) }
+        team.run(chunks: chunks) { unsafe (lent.pointers + $0 * chunk).initializeMemory(as: UInt8.self, repeating: UInt8(truncatingIfNeeded: $0 | 1), count: chunk) }
         var rates: [Double] = []
         for _ in 0..<repeats {
             let start = clock.now
-            team.run(chunks: chunks) { unsafe _ = ck_probe_read(set, base + $0 * chunk, chunk) }
+            team.run(chunks: chunks) { unsafe _ = ck_probe_read(set, lent.pointers + $0 * chunk, chunk) }
             rates.append(Double(chunks * chunk) / clock.now.since(start).inSeconds / 1e9)
         }
         return median(rates)

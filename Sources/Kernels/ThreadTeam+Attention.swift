@@ -34,12 +34,12 @@ extension ThreadTeam {
             check(segment, memory)
         }
         let (set, stride) = (instructionSet.cSet, x.stride)
-        nonisolated(unsafe) let base = unsafe x.address(row: 0)
+        let lent = unsafe Lent(x.address(row: 0))
         let total = segments.reduce(0) { $0 + $1.count }
         let write: @Sendable (Int) -> Void = { head in
             for segment in segments where segment.count > 0 {
                 unsafe segment.pages.withUnsafeBufferPointer { pages in
-                    let row = unsafe base + segment.row * stride + head * geometry.dimension
+                    let row = unsafe lent.pointers + segment.row * stride + head * geometry.dimension
                     unsafe ck_write_kv(
                         set, geometry.type.cType, row + keys, row + values, stride, segment.count, geometry.dimension,
                         memory.address(page: 0) + geometry.offset(layer: layer, head: head), geometry.pageBytes,
@@ -73,11 +73,12 @@ extension ThreadTeam {
             check(segment, memory)
         }
         let cut = AttentionCut(segments, group: heads / geometry.heads, keyValueHeads: geometry.heads, threads: threads)
-        nonisolated(unsafe) let states = unsafe attentionMemory(cut.stateRows * ck_state_stride(geometry.dimension))
+        let states = unsafe Lent(attentionMemory(cut.stateRows * ck_state_stride(geometry.dimension)))
         let set = instructionSet.cSet
-        nonisolated(unsafe) let (q, o) = unsafe (queries.address(row: 0) + column, out.address(row: 0))
+        let lent = unsafe Lent((queries.address(row: 0) + column, out.address(row: 0)))
         let (qStride, outStride, outBytes) = (queries.stride, out.stride, out.elementBytes)
         let call: @Sendable (AttentionCut.Tile, (inout ck_attention) -> Void) -> Void = { tile, body in
+            let (q, o) = unsafe lent.pointers
             let segment = segments[tile.segment]
             let offset = tile.head * cut.group * geometry.dimension
             unsafe segment.pages.withUnsafeBufferPointer { pages in
@@ -100,11 +101,11 @@ extension ThreadTeam {
         run(chunks: cut.pieces.count) { chunk in
             let piece = cut.pieces[chunk]
             let tile = cut.tiles[piece.tile]
-            unsafe call(tile) { unsafe ck_attend_span(set, &$0, piece.span, states! + (tile.state + piece.span * tile.rows) * stateStride) }
+            unsafe call(tile) { unsafe ck_attend_span(set, &$0, piece.span, states.pointers! + (tile.state + piece.span * tile.rows) * stateStride) }
         }
         run(chunks: cut.tiles.count) { chunk in
             let tile = cut.tiles[chunk]
-            unsafe call(tile) { unsafe ck_attend_join(set, &$0, tile.spans, states! + tile.state * stateStride) }
+            unsafe call(tile) { unsafe ck_attend_join(set, &$0, tile.spans, states.pointers! + tile.state * stateStride) }
         }
     }
 

@@ -21,10 +21,10 @@ extension ThreadTeam {
         let cut = ProductCut(rows: rows.count, columns: w.rows, threads: threads)
         let narrow = instructionSet.storesNarrowOperands(w.type)
         let set = instructionSet.cSet
-        nonisolated(unsafe) let whole = unsafe product
+        let whole = unsafe Lent(product)
         run(chunks: cut.chunks) { chunk in
             let part = cut.part(chunk)
-            var piece = unsafe whole
+            var piece = unsafe whole.pointers
             unsafe piece.a += part.rows.lowerBound * piece.a_stride * (narrow ? 2 : 4)
             unsafe piece.c += part.rows.lowerBound * piece.c_stride
             unsafe piece.m = part.rows.count

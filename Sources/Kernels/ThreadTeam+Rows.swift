@@ -12,11 +12,10 @@ extension ThreadTeam {
         let (set, type) = (instructionSet.cSet, out.type.cType)
         let (xStride, outStride, columns) = (x.stride, out.stride, x.columns)
         unsafe weight.withUnsafeBufferPointer { weight in
-            nonisolated(unsafe) let w = weight.baseAddress
-            nonisolated(unsafe) let source = unsafe x.address(row: rows.lowerBound)
-            nonisolated(unsafe) let target = unsafe out.address(row: 0)
+            let lent = unsafe Lent((x.address(row: rows.lowerBound), weight.baseAddress, out.address(row: 0)))
             let width = out.elementBytes
             forRows(rows.count, cost: columns) { part in
+                let (source, w, target) = unsafe lent.pointers
                 unsafe ck_rms_norm(
                     set, type, source + part.lowerBound * xStride, xStride, nil, part.count, columns, w, epsilon,
                     target + part.lowerBound * outStride * width, outStride)
@@ -47,9 +46,9 @@ extension ThreadTeam {
         check(out, columns: x.columns, weight: x.columns)
         let (set, type) = (instructionSet.cSet, out.type.cType)
         let (xStride, outStride, columns, width) = (x.stride, out.stride, x.columns, out.elementBytes)
-        nonisolated(unsafe) let source = unsafe x.address(row: rows.lowerBound)
-        nonisolated(unsafe) let target = unsafe out.address(row: 0)
+        let lent = unsafe Lent((x.address(row: rows.lowerBound), out.address(row: 0)))
         forRows(rows.count, cost: columns) { part in
+            let (source, target) = unsafe lent.pointers
             unsafe ck_operand(
                 set, type, source + part.lowerBound * xStride, xStride, nil, part.count, columns,
                 target + part.lowerBound * outStride * width, outStride)
@@ -65,9 +64,9 @@ extension ThreadTeam {
         precondition(dimension > 0 && columns.count % dimension == 0, "\(columns.count) columns in heads of \(dimension)")
         let (set, stride, heads) = (instructionSet.cSet, x.stride, columns.count / dimension)
         unsafe weight.withUnsafeBufferPointer { weight in
-            nonisolated(unsafe) let w = weight.baseAddress
-            nonisolated(unsafe) let base = unsafe x.address(row: rows.lowerBound) + columns.lowerBound
+            let lent = unsafe Lent((x.address(row: rows.lowerBound) + columns.lowerBound, weight.baseAddress))
             forRows(rows.count, cost: columns.count) { part in
+                let (base, w) = unsafe lent.pointers
                 unsafe ck_head_norm(set, base + part.lowerBound * stride, stride, part.count, heads, dimension, w, epsilon)
             }
         }
@@ -88,10 +87,10 @@ extension ThreadTeam {
         }
         let (set, stride, heads) = (instructionSet.cSet, x.stride, columns.count / dimension)
         unsafe positions.withUnsafeBufferPointer { positions in
-            nonisolated(unsafe) let position = positions.baseAddress
-            nonisolated(unsafe) let base = unsafe x.address(row: rows.lowerBound) + columns.lowerBound
-            nonisolated(unsafe) let (cosine, sine) = unsafe (table.cosine, table.sine)
+            let base = unsafe x.address(row: rows.lowerBound) + columns.lowerBound
+            let lent = unsafe Lent((base, positions.baseAddress, table.cosine, table.sine))
             forRows(rows.count, cost: columns.count) { part in
+                let (base, position, cosine, sine) = unsafe lent.pointers
                 unsafe ck_rotate(
                     set, base + part.lowerBound * stride, stride, part.count, heads, dimension, half, cosine, sine,
                     position.map { unsafe $0 + part.lowerBound })
@@ -107,9 +106,9 @@ extension ThreadTeam {
         check(out, columns: columns, weight: columns)
         let (set, type) = (instructionSet.cSet, out.type.cType)
         let (xStride, outStride, width) = (x.stride, out.stride, out.elementBytes)
-        nonisolated(unsafe) let source = unsafe x.address(row: rows.lowerBound)
-        nonisolated(unsafe) let target = unsafe out.address(row: 0)
+        let lent = unsafe Lent((x.address(row: rows.lowerBound), out.address(row: 0)))
         forRows(rows.count, cost: columns * 4) { part in
+            let (source, target) = unsafe lent.pointers
             unsafe ck_silu_multiply(
                 set, type, source + part.lowerBound * xStride, xStride, part.count, columns,
                 target + part.lowerBound * outStride * width, outStride)
@@ -139,9 +138,9 @@ extension ThreadTeam {
         }
         let (stride, columns, type) = (x.stride, x.columns, table.type.cType)
         unsafe tokens.withUnsafeBufferPointer { tokens in
-            nonisolated(unsafe) let picked = unsafe tokens
-            nonisolated(unsafe) let target = unsafe x.address(row: row)
+            let lent = unsafe Lent((tokens, x.address(row: row)))
             forRows(tokens.count, cost: columns * 16) { part in
+                let (picked, target) = unsafe lent.pointers
                 for i in part {
                     unsafe ck_unpack_row(table.base, type, columns, Int(picked[i]), target + i * stride)
                 }

@@ -89,18 +89,7 @@ private final class Crew: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    func start(name: String) {
-        var thread = pthread_t()
-        let helper = unsafe Unmanaged.passRetained(Helper(crew: self, name: name)).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { argument in
-            let helper = unsafe Unmanaged<Helper>.fromOpaque(argument!).takeRetainedValue()
-            nameThisThread(helper.name)
-            helper.crew.serve()
-            return nil
-        }, helper)
-        precondition(status == 0, "cannot start the thread \(name): error \(status)")
-        pthread_detach(thread)
-    }
+    func start(name: String) { SystemThread.start(name: name) { self.serve() } }
 
     func stop() { move(gateTo: Self.stopped) }
 
@@ -173,14 +162,5 @@ private final class Crew: @unchecked Sendable {
         sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         unsafe pthread_mutex_unlock(mutex)
         return gate.load(ordering: .acquiring)
-    }
-}
-
-private final class Helper: Sendable {
-    let crew: Crew
-    let name: String
-    init(crew: Crew, name: String) {
-        self.crew = crew
-        self.name = name
     }
 }

@@ -11,8 +11,9 @@ package final class WorkerThread: SerialExecutor {
 
     package init(name: String) {
         self.name = name
-        self.mailbox = Mailbox()
-        mailbox.start(name: name)
+        let mailbox = Mailbox()
+        self.mailbox = mailbox
+        SystemThread.start(name: name) { mailbox.run() }
     }
 
     deinit { mailbox.stop() }
@@ -56,19 +57,6 @@ private final class Mailbox: @unchecked Sendable {
 
     var isCurrent: Bool { identity.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    func start(name: String) {
-        var thread = pthread_t()
-        let box = unsafe Unmanaged.passRetained(StartBox(mailbox: self, name: name)).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { argument in
-            let box = unsafe Unmanaged<StartBox>.fromOpaque(argument!).takeRetainedValue()
-            nameThisThread(box.name)
-            box.mailbox.run()
-            return nil
-        }, box)
-        precondition(status == 0, "cannot start the thread \(name): error \(status)")
-        pthread_detach(thread)
-    }
-
     func put(_ job: UnownedJob, for executor: UnownedSerialExecutor) {
         unsafe pthread_mutex_lock(mutex)
         let wasEmpty = unsafe jobs.isEmpty
@@ -84,7 +72,7 @@ private final class Mailbox: @unchecked Sendable {
         unsafe pthread_cond_signal(condition)
     }
 
-    private func run() {
+    func run() {
         identity.store(UInt(pthread_self()), ordering: .relaxed)
         var batch: [(UnownedJob, UnownedSerialExecutor)] = unsafe []
         while true {
@@ -100,22 +88,4 @@ private final class Mailbox: @unchecked Sendable {
             unsafe batch.removeAll(keepingCapacity: true)
         }
     }
-}
-
-private final class StartBox: Sendable {
-    let mailbox: Mailbox
-    let name: String
-    init(mailbox: Mailbox, name: String) {
-        self.mailbox = mailbox
-        self.name = name
-    }
-}
-
-/// Gives the calling thread a name that `top` and debuggers show; the system keeps 15 bytes of it.
-package func nameThisThread(_ name: String) {
-    let descriptor = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    defer { close(descriptor) }
-    let bytes = Array(name.utf8.prefix(15))
-    unsafe _ = write(descriptor, bytes, bytes.count)
 }

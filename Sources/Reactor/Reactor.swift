@@ -74,7 +74,7 @@ package final class Reactor: @unchecked Sendable {
         unsafe heartbeat.pointee.data = context
         unsafe _ = uv_timer_start(heartbeat, reactorBeats, 1000, 1000)
         lastTurn.store(startedAt.nanoseconds, ordering: .relaxed)
-        startThread()
+        SystemThread.start(name: name) { self.run() }
     }
 
     deinit {
@@ -164,20 +164,8 @@ package final class Reactor: @unchecked Sendable {
         }
     }
 
-    private func startThread() {
-        var thread = pthread_t()
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { context in
-            unsafe Unmanaged<Reactor>.fromOpaque(context!).takeRetainedValue().run()
-            return nil
-        }, context)
-        precondition(status == 0, "cannot start the thread of the reactor \(name): error \(status)")
-        pthread_detach(thread)
-    }
-
     /// The thread's life: turn until stopped, close what is its own, deliver what is due, close the loop.
     private func run() {
-        nameThisThread(name)
         identity.store(UInt(pthread_self()), ordering: .relaxed)
         unsafe _ = uv_run(loop, UV_RUN_DEFAULT)
         endTurn()

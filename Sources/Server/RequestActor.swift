@@ -23,8 +23,8 @@ final class IsolatedHandler<Handler: RequestActor>: RequestHandler {
 
     func bodyLimit(for head: HTTPHead) -> Int { handler.assumeIsolated { $0.bodyLimit(for: head) } }
 
-    // An exchange belongs to the reactor, as the actor does: it changes hands without changing threads, which the compiler cannot
-    // see.
+    // Safe by argument: an exchange belongs to the reactor, as the actor does, so it changes hands without changing threads. The
+    // compiler cannot see that.
 
     func handle(_ exchange: Exchange) {
         nonisolated(unsafe) let exchange = exchange

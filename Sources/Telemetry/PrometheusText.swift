@@ -63,25 +63,16 @@ package struct PrometheusText {
         return "\(value)"
     }
 
-    /// The format escapes backslash, line feed and quote in label values, and only the first two in help texts.
-    static func escapedLabel(_ value: String) -> String {
-        var escaped = ""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\\": escaped += "\\\\"
-            case "\"": escaped += "\\\""
-            case "\n": escaped += "\\n"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
-    }
+    static func escapedLabel(_ value: String) -> String { escaped(value, quotes: true) }
+    static func escapedHelp(_ text: String) -> String { escaped(text, quotes: false) }
 
-    static func escapedHelp(_ text: String) -> String {
+    /// The format escapes backslash and line feed, and in label values the quote as well.
+    private static func escaped(_ text: String, quotes: Bool) -> String {
         var escaped = ""
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\\": escaped += "\\\\"
+            case "\"" where quotes: escaped += "\\\""
             case "\n": escaped += "\\n"
             default: escaped.unicodeScalars.append(scalar)
             }

@@ -87,6 +87,18 @@ private let system: Set<String> = ["Glibc", "Synchronization"]
         }
     }
 
+    @Test func uncheckedIsolationStandsOnlyWhereItIsArgued() throws {
+        for target in table.map(\.target) + ["Ferry"] {
+            for file in try swiftFiles(in: target) {
+                let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+                for (index, line) in lines.enumerated() where line.contains("nonisolated(unsafe)") {
+                    let before = lines[max(0, index - 10)...index].joined()
+                    #expect(before.contains("Safe by argument"), "\(target)/\(file.lastPathComponent):\(index + 1) argues nothing")
+                }
+            }
+        }
+    }
+
     @Test func nothingBelowTheExecutableIsPublicOrLinksFoundation() throws {
         for target in table.map(\.target) {
             for file in try swiftFiles(in: target) {

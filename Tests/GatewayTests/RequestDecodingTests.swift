@@ -1,6 +1,7 @@
 import Gateway
 import Inference
 import Platform
+import TestSupport
 import Testing
 
 private let limits = RequestLimits(vocabulary: 1000)
@@ -329,7 +330,7 @@ private func chatBody(_ members: String) -> String {
             ), #"{"prompt":[[1,2],[3]],"echo":true,"max_tokens":9223372036854775807,"min_tokens":0}"#,
             #"{"tokens":[1,2,3],"prompt":"x","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}"#,
         ]
-        var random = SplitMix(state: 7)
+        var random = SeededGenerator(seed: 7)
         for text in valid {
             let bytes = Array(text.utf8)
             for count in 0...bytes.count { RequestFuzzing.run(Array(bytes[..<count])) }
@@ -339,16 +340,5 @@ private func chatBody(_ members: String) -> String {
                 RequestFuzzing.run(damaged)
             }
         }
-    }
-}
-
-struct SplitMix {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,4 +1,5 @@
 import Gateway
+import TestSupport
 import Testing
 
 @Suite struct StopMatcherTests {
@@ -47,7 +48,7 @@ import Testing
 
     @Test("cutting the text differently changes nothing")
     func cuttingIsIrrelevant() {
-        var random = SplitMix(state: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<400 {
             let alphabet: [Character] = ["a", "b", "é", "\n"]
             let text = String((0..<20).map { _ in alphabet[Int(random.next() % 4)] })

@@ -61,7 +61,7 @@ struct FuzzTests {
 
     @Test("every mutation returns", arguments: http1 + http2)
     func mutations(input: Input) {
-        var random = SplitMix(state: UInt64(input.bytes.count))
+        var random = SeededGenerator(seed: UInt64(input.bytes.count))
         for _ in 0..<300 {
             let mutant = FuzzTests.mutate(input.bytes, &random)
             _ = HTTPFuzz.connection(mutant, piece: random.next() % 2 == 0 ? .max : Int(random.next() % 50) + 1)
@@ -70,7 +70,7 @@ struct FuzzTests {
 
     @Test("a mutated HTTP/1.1 input still means the same however it is cut", arguments: http1)
     func mutatedCutting(input: Input) {
-        var random = SplitMix(state: 99)
+        var random = SeededGenerator(seed: 99)
         for _ in 0..<60 {
             let mutant = FuzzTests.mutate(input.bytes, &random)
             let whole = HTTPFuzz.connection(mutant), cut = HTTPFuzz.connection(mutant, piece: 1)
@@ -82,7 +82,7 @@ struct FuzzTests {
 
     @Test("a client survives any server", arguments: server)
     func client(input: Input) {
-        var random = SplitMix(state: 5)
+        var random = SeededGenerator(seed: 5)
         _ = HTTPFuzz.client(input.bytes)
         _ = HTTPFuzz.client(input.bytes, piece: 1)
         for count in 0..<input.bytes.count { _ = HTTPFuzz.client(Array(input.bytes.prefix(count))) }
@@ -90,7 +90,7 @@ struct FuzzTests {
     }
 
     /// One to four flips, overwrites, deletions, repetitions or insertions of telling bytes.
-    private static func mutate(_ input: [UInt8], _ random: inout SplitMix) -> [UInt8] {
+    private static func mutate(_ input: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = input
         let telling: [UInt8] = [0, 1, 9, 10, 13, 32, 44, 48, 58, 59, 127, 128, 255]
         for _ in 0...Int(random.next() % 4) {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -51,7 +52,7 @@ struct WritersTests {
 
     @Test("a queue of bytes gives what it was given, in any pieces")
     func byteQueue() {
-        var queue = ByteQueue(), taken: [UInt8] = [], given: [UInt8] = [], random = SplitMix(state: 7)
+        var queue = ByteQueue(), taken: [UInt8] = [], given: [UInt8] = [], random = SeededGenerator(seed: 7)
         for _ in 0..<2000 {
             let piece = (0..<Int(random.next() % 300)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             given += piece
@@ -60,18 +61,5 @@ struct WritersTests {
         }
         queue.move(queue.count, to: &taken)
         #expect(taken == given && queue.isEmpty)
-    }
-}
-
-/// A small generator with a fixed sequence.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import TestSupport
 import Testing
 
 /// A sequence with random queries, keys and values, attended to in whatever pieces a test wants.
@@ -20,7 +21,7 @@ private struct Scene {
         self.group = group
         self.keyValueHeads = keyValueHeads
         self.tokens = tokens
-        var random = Random(UInt64(dimension * 1000 + group))
+        var random = SeededGenerator(seed: UInt64(dimension * 1000 + group))
         rows = random.floats(tokens * (group + 2) * keyValueHeads * dimension, in: -2...2)
     }
 

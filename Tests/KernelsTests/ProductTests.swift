@@ -1,4 +1,5 @@
 import Kernels
+import TestSupport
 import Testing
 
 @Suite struct ProductTests {
@@ -32,7 +33,7 @@ import Testing
 
     @Test(arguments: variants)
     func `a product is close to double precision`(variant: Variant) throws {
-        var random = Random(1)
+        var random = SeededGenerator(seed: 1)
         for (m, n, k) in [(1, 1, 1), (3, 70, 33), (17, 64, 128), (26, 100, 250)] {
             let (a, w) = (random.floats(m * k), random.floats(n * k))
             let found = try product(a, w, columns: k, variant)
@@ -43,7 +44,7 @@ import Testing
     @Test(arguments: variants.filter { $0.set != .scalar && $0.equalsScalar })
     func `every shape equals the scalar twin bit for bit`(variant: Variant) throws {
         let scalar = Variant(set: .scalar, type: variant.type)
-        var random = Random(2)
+        var random = SeededGenerator(seed: 2)
         for n in [1, 15, 16, 17, 63, 64, 65, 130] {
             for k in [1, 2, 15, 16, 66, 197] {
                 let w = random.floats(n * k)
@@ -58,7 +59,7 @@ import Testing
 
     @Test(arguments: variants)
     func `a row's results do not depend on the rows beside it or on the number of threads`(variant: Variant) throws {
-        var random = Random(3)
+        var random = SeededGenerator(seed: 3)
         let (n, k) = (80, 402)
         let (a, w) = (random.floats(140 * k), random.floats(n * k))
         let all = bits(try product(a, w, columns: k, variant))
@@ -70,7 +71,7 @@ import Testing
 
     @Test(arguments: variants)
     func `an accumulating product continues the chain that starts at the bias`(variant: Variant) throws {
-        var random = Random(4)
+        var random = SeededGenerator(seed: 4)
         let (m, n, k) = (9, 37, 50)
         let (a, w) = (random.floats(m * k), random.floats(n * k))
         let found = try product(a, w, columns: k, variant, start: 2.5)
@@ -88,7 +89,7 @@ import Testing
 
     @Test(arguments: variants)
     func `a product writes its rows and columns and nothing else`(variant: Variant) throws {
-        var random = Random(5)
+        var random = SeededGenerator(seed: 5)
         let (n, k) = (19, 20)
         let team = ThreadTeam(threads: 2, instructionSet: variant.set)
         let x = try operands(random.floats(8 * k), columns: k, variant)

@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import TestSupport
 import Testing
 
 /// Lengths around the lanes of every instruction set.
@@ -24,7 +25,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
 
     @Test(arguments: variants)
     func `the norm divides by the root mean square`(variant: Variant) throws {
-        var random = Random(10)
+        var random = SeededGenerator(seed: 10)
         for n in lengths {
             let (x, w) = (random.floats(5 * n, in: -3...3), random.floats(n))
             func norm(_ variant: Variant, threads: Int = 1) throws -> [Float] {
@@ -45,7 +46,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
 
     @Test(arguments: variants)
     func `the norm of picked rows is the norm of those rows`(variant: Variant) throws {
-        var random = Random(11)
+        var random = SeededGenerator(seed: 11)
         let (x, w) = (random.floats(6 * 40), random.floats(40))
         let team = ThreadTeam(threads: 2, instructionSet: variant.set)
         let source = try matrix(x, columns: 40)
@@ -60,7 +61,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
 
     @Test(arguments: variants)
     func `head norms work on each head and leave other columns alone`(variant: Variant) throws {
-        var random = Random(12)
+        var random = SeededGenerator(seed: 12)
         for dimension in [8, 10, 16, 64, 80] {
             let x = random.floats(3 * dimension * 4)
             let w = random.floats(dimension)
@@ -80,7 +81,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
 
     @Test(arguments: variants)
     func `rotation turns pairs half a head apart by the angle of their position`(variant: Variant) throws {
-        var random = Random(13)
+        var random = SeededGenerator(seed: 13)
         for (dimension, half) in [(8, 4), (64, 32), (80, 40), (20, 5)] {
             let x = random.floats(3 * dimension * 2)
             let table = try RotaryTable(positions: 10, half: half) { position, pair in
@@ -113,7 +114,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
 
     @Test(arguments: variants)
     func `silu of gate times up`(variant: Variant) throws {
-        var random = Random(14)
+        var random = SeededGenerator(seed: 14)
         for n in lengths {
             var x = random.floats(4 * 2 * n, in: -8...8)
             x[0] = -1000
@@ -167,7 +168,7 @@ private func halves(_ x: [Float], _ type: SourceType, _ set: InstructionSet) -> 
             }
             for (pattern, half) in zip(patterns, halves(floats, type, set)) where !floats[Int(pattern)].isNaN { #expect(half == pattern) }
         }
-        var random = Random(15)
+        var random = SeededGenerator(seed: 15)
         var x = (0..<5003).map { _ in Float(bitPattern: UInt32(truncatingIfNeeded: random.next())) }
         x += [0, -0.0, .infinity, -.infinity, 65519.996, 65520, 5.9604645e-8, 2.9802322e-8, 2.9802326e-8, 3.4e38]
         for (value, half) in zip(x, halves(x, .f16, set)) where !value.isNaN { #expect(half == Float16(value).bitPattern, "\(value)") }

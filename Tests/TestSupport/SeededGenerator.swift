@@ -12,6 +12,12 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         return z ^ (z >> 31)
     }
 
+    package mutating func next(below limit: Int) -> Int { Int(next() % UInt64(limit)) }
+
+    package mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &self) }
+    }
+
     /// Roughly normal, mean 0, deviation 1: the sum of four uniform numbers.
     package mutating func normal() -> Float {
         var sum: Float = 0

@@ -1,21 +1,11 @@
 import Platform
+import TestSupport
 import Testing
 
 @testable import Tokenization
 
 /// Damaged and invented templates: whatever the bytes, rendering returns or throws.
 @Suite struct ChatTemplateHostileTests {
-    /// xorshift64*: the same sequence on every machine.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state ^= state >> 12
-            state ^= state << 25
-            state ^= state >> 27
-            return state &* 0x2545_F491_4F6C_DD1D
-        }
-    }
 
     private static let names = [
         "chatml", "command-r-style", "deepseek-style", "everything", "gemma-style", "hermes-style", "llama2", "llama3-tools",
@@ -40,7 +30,7 @@ import Testing
     @Test(arguments: names) func `a template with flipped bits returns or throws`(name: String) throws {
         let bytes = Array(try ChatTemplateFixtures.text(name + ".jinja").utf8)
         let variables = try Self.conversation()
-        var generator = Generator(state: 0x9E37_79B9_7F4A_7C15)
+        var generator = SeededGenerator(seed: 0x9E37_79B9_7F4A_7C15)
         for _ in 0..<150 {
             var damaged = bytes
             for _ in 0...Int.random(in: 0..<4, using: &generator) {
@@ -60,7 +50,7 @@ import Testing
             "abs", "round(-3)", "first", "last", "sort", "string", "int", "sum", "batch(2)", "groupby('role')", "indent", "center(3)", "dictsort", "filter upper", "endfilter", "with", "endwith", "break", "continue",
         ]
         let variables = try Self.conversation()
-        var generator = Generator(state: 42)
+        var generator = SeededGenerator(seed: 42)
         for _ in 0..<3_000 {
             let count = Int.random(in: 1..<14, using: &generator)
             var body = (0..<count).map { _ in pieces.randomElement(using: &generator)! }.joined(separator: Bool.random(using: &generator) ? "" : " ")

@@ -1,10 +1,11 @@
 @testable import Tokenization
 import Inference
+import TestSupport
 import Testing
 
 @Suite struct MergeQueueTests {
     /// 26 letters and random merges of what is there so far.
-    private func randomMerges(_ generator: inout SplitMix, count: Int) -> (table: MergeTable, merges: [(TokenID, TokenID, TokenID)]) {
+    private func randomMerges(_ generator: inout SeededGenerator, count: Int) -> (table: MergeTable, merges: [(TokenID, TokenID, TokenID)]) {
         var table = MergeTable(capacity: count)
         var merges: [(TokenID, TokenID, TokenID)] = []
         for rank in 0..<count {
@@ -33,7 +34,7 @@ import Testing
 
     @Test("short and long words merge lowest rank first, leftmost first")
     func order() {
-        var generator = SplitMix(state: 3)
+        var generator = SeededGenerator(seed: 3)
         var queue = MergeQueue()
         for length in [1, 2, 3, 10, MergeQueue.scanLimit, MergeQueue.scanLimit + 1, 150] {
             for _ in 0..<8 {

@@ -30,7 +30,7 @@ import Testing
 
     @Test("the scanner by hand splits random text as the engine does", arguments: WordPattern.allCases)
     func random(_ pattern: WordPattern) throws {
-        var generator = SplitMix(state: 99)
+        var generator = SeededGenerator(seed: 99)
         let pieces = ["'", "s", "S", "ſ", "t", "re", "RE", "'ll", "'Ve", " ", "  ", "\n", "\r", "\t", "\u{A0}", "\u{3000}", "1", "٣", "½", "é", "日", "!", "👍", "\u{301}", "_"]
         for _ in 0..<400 {
             var text = ""
@@ -71,19 +71,4 @@ import Testing
     /// Whether the installed engine, which may be older than the rules, has all of the text's scalars: Unicode 14 and before.
     private func known(_ text: String) -> Bool { text.unicodeScalars.allSatisfy(known) }
     private func known(_ scalar: Unicode.Scalar) -> Bool { (scalar.properties.age?.major ?? 14) <= 14 }
-}
-
-/// A small deterministic generator (SplitMix64).
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
-
-    mutating func next(below limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }

@@ -1,3 +1,5 @@
+internal import Platform
+
 /// A moment in UTC as a template's `strftime_now` sees it. Passed in, so that rendering is a function of its arguments.
 package struct TemplateDate: Sendable, Equatable {
     package let year: Int
@@ -25,16 +27,9 @@ package struct TemplateDate: Sendable, Equatable {
     package init(unixSeconds: Int) {
         let days = unixSeconds.floorDivided(by: 86_400)
         let secondOfDay = unixSeconds - days * 86_400
-        // Years start in March here, so that the leap day is the last day; 719,468 days lie between 0000-03-01 and 1970-01-01.
-        let shifted = days + 719_468
-        let era = shifted.floorDivided(by: 146_097)
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        let date = CalendarDay(daysSince1970: days)
         self.init(
-            year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month: month, day: dayOfYear - (153 * monthFromMarch + 2) / 5 + 1,
+            year: date.year, month: date.month, day: date.day,
             hour: secondOfDay / 3_600, minute: secondOfDay % 3_600 / 60, second: secondOfDay % 60
         )
     }
