@@ -6,6 +6,7 @@ static const ck_table *const tables[] = {
 #if defined(__x86_64__)
     [CK_AVX2] = &ck_avx2_table,
     [CK_AVX512] = &ck_avx512_table,
+    [CK_AVX512VNNI] = &ck_avx512_table,
     [CK_AVX512BF16] = &ck_avx512bf16_table,
 #endif
 };
@@ -20,7 +21,8 @@ bool ck_supported(ck_isa isa) {
     case CK_SCALAR: return true;
     case CK_AVX2: return avx2;
     case CK_AVX512: return avx512;
-    case CK_AVX512BF16: return avx512 && __builtin_cpu_supports("avx512bf16");
+    case CK_AVX512VNNI: return avx512 && __builtin_cpu_supports("avx512vnni");
+    case CK_AVX512BF16: return avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
     }
     return false;
 #else

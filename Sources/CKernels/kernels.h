@@ -31,6 +31,14 @@ typedef struct ck_table {
 
 extern const ck_table ck_scalar_table, ck_avx2_table, ck_avx512_table, ck_avx512bf16_table;
 
+typedef struct ck_int8_table {
+    void (*operand)(const float *, size_t, void *);     // one row
+    void (*multiply)(const ck_int8_product *);
+    uint64_t (*probe_arithmetic)(uint64_t, float *);
+} ck_int8_table;
+
+extern const ck_int8_table ck_int8_scalar, ck_int8_avx2, ck_int8_avx512, ck_int8_avx512vnni;
+
 // 2^f on [-1/2, 1/2] as 1 + f p(f): least maximal relative error, 2.0e-9 before rounding. Exactly 1 at 0, so that a
 // rescaling by 2^0 changes nothing.
 #define CK_EXP_1 0x1.62e430p-1f
@@ -103,6 +111,39 @@ static inline uint8_t *ck_page(const void *kv, size_t page_bytes, const int32_t 
 }
 
 static inline size_t ck_size(ck_type type) { return type == CK_F32 ? 4 : 2; }
+
+// ---- Int8 -------------------------------------------------------------------------------------------------------------------
+
+// An operand row begins with this; values begin at byte 64.
+typedef struct ck_int8_head {
+    float scale;
+    int32_t offset;     // -128 * sum of the values: what weights stored + 128 bring too much
+} ck_int8_head;
+
+#define CK_INT8_HEAD 64
+#define CK_INT8_GROUP_BYTES (CK_PANEL * 2 + CK_PANEL * CK_INT8_GROUP)   // of 64 rows: scales, then weights
+#define CK_INT8_LEAST 0x1p-100f
+
+static inline size_t ck_round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+static inline const int32_t *ck_int8_group_offsets(const void *row, size_t columns) {
+    return (const int32_t *)((const char *)row + CK_INT8_HEAD + ck_round_up(columns, 64));
+}
+
+static inline size_t ck_int8_one_panel(ck_int8 form, size_t columns) {
+    if (form == CK_INT8_GROUPS) return (columns + CK_INT8_GROUP - 1) / CK_INT8_GROUP * CK_INT8_GROUP_BYTES;
+    return CK_PANEL * sizeof(float) + ck_round_up(columns, 4) * CK_PANEL;
+}
+
+// 127 / greatest magnitude, or 0 for a row that has no scale. `scale` becomes what one unit of the row is worth.
+static inline float ck_int8_scale(float greatest, bool finite, float *scale) {
+    if (!finite || greatest < CK_INT8_LEAST) {
+        *scale = finite ? 0 : NAN;
+        return 0;
+    }
+    *scale = greatest / 127.0f;
+    return 127.0f / greatest;
+}
 
 // log2(e) / sqrt(dimension): scores come out ready for 2^x.
 static inline float ck_score_scale(size_t dimension) { return (float)(CK_LOG2E / sqrt((double)dimension)); }

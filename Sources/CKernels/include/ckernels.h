@@ -8,7 +8,9 @@
 //   products     one fused multiply-add chain per output element, k ascending; CK_AVX512BF16 with bf16: k pairs ascending
 //   sums         sixteen lanes, lane j adds elements j, j+16, ...; lanes are then added pairwise at distance 8, 4, 2, 1
 //   exponential  2^x by one polynomial of degree 6
-// CK_SCALAR, CK_AVX2 and CK_AVX512 give equal bits. CK_AVX512BF16 gives equal bits with itself, and close values to the others.
+//   int8         whole sums over k (or 32 columns) in int32, hence exact; the few f32 operations per sum are written at ck_int8_product
+// CK_SCALAR, CK_AVX2, CK_AVX512 and CK_AVX512VNNI give equal bits. CK_AVX512BF16 gives equal bits with itself and, in what is computed
+// from int8, with the others; otherwise close values.
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +28,8 @@ typedef enum ck_isa {
     CK_SCALAR = 0,
     CK_AVX2 = 1,        // AVX2, FMA, F16C
     CK_AVX512 = 2,      // AVX-512 F, BW, DQ, VL
-    CK_AVX512BF16 = 3,  // the same and BF16
+    CK_AVX512VNNI = 3,  // the same and VNNI: products of bytes in one instruction
+    CK_AVX512BF16 = 4,  // the same and BF16
 } ck_isa;
 
 typedef enum ck_type {
@@ -76,6 +79,68 @@ void ck_pack_rows(const void *source, ck_type source_type, size_t source_stride,
 
 /// Weight row `row` of panels with `columns` columns -> out[columns].
 void ck_unpack_row(const void *panels, ck_type type, size_t columns, size_t row, float *out);
+
+// ---- Products of int8 ---------------------------------------------------------------------------------------------------------
+// Weights and operands are whole numbers -127..127 times a scale. An operand row has one scale, its greatest magnitude / 127; it is
+// rounded to nearest even.
+
+#define CK_INT8_COLUMNS 65536   // columns of a matrix, at most: sums of that many products fit int32
+#define CK_INT8_GROUP 32
+
+typedef enum ck_int8 {
+    CK_INT8_ROW = 0,    // weights: one f32 scale per row
+    CK_INT8_GROUPS = 1, // weights: one bf16 scale per 32 columns of a row
+} ck_int8;
+
+/// Bytes of the panels of a matrix. A panel of 64 rows is contiguous:
+///   CK_INT8_ROW     f32 scale[64], then [ceil(columns/4)][64][4] weights
+///   CK_INT8_GROUPS  for each 32 columns: bf16 scale[64], then [8][64][4] weights
+/// A weight is stored as itself + 128. What is missing at the end of a row is 0 (stored 128).
+size_t ck_int8_panel_bytes(ck_int8 form, size_t rows, size_t columns);
+
+/// Row-major rows [rows][source_stride] become weight rows first.. of the panels that begin at `panels`, rounded to nearest even.
+/// A row or group with a value that is not finite gets the scale NaN, and so do its results. Rows of the last panel that no call
+/// writes must be zeroed by the caller.
+void ck_int8_pack_rows(ck_int8 form, const void *source, ck_type source_type, size_t source_stride, size_t rows, size_t columns,
+                       void *panels, size_t first);
+
+/// Weight row `row` of panels with `columns` columns -> out[columns].
+void ck_int8_unpack_row(ck_int8 form, const void *panels, size_t columns, size_t row, float *out);
+
+/// Bytes of an operand row: f32 scale, int32 -128 * sum of the values, up to byte 64 nothing; the values up to a multiple of 32, then
+/// as zeros up to a multiple of 64; int32 -128 * sum for each 32 values. A multiple of 64.
+size_t ck_int8_operand_bytes(size_t columns);
+
+/// out[i] = x[pick[i]] as an operand row; pick may be null (row i). x[..][x_stride] of CK_F32 or CK_BF16; `out_stride` in bytes.
+/// A row with a value that is not finite gets the scale NaN. Rows whose greatest magnitude is below 2^-100 become zero.
+void ck_int8_operand(ck_isa isa, ck_type x_type, const void *x, size_t x_stride, const int32_t *pick, size_t rows, size_t columns,
+                     void *out, size_t out_stride);
+
+/// As ck_rms_norm with CK_F32, but to operand rows. Uses 256 KB of stack, as does the next.
+void ck_int8_rms_norm(ck_isa isa, const float *x, size_t x_stride, const int32_t *pick, size_t rows, size_t columns,
+                      const float *weight, float epsilon, void *out, size_t out_stride);
+
+/// As ck_silu_multiply with CK_F32, but to operand rows.
+void ck_int8_silu_multiply(ck_isa isa, const float *x, size_t x_stride, size_t rows, size_t columns, void *out, size_t out_stride);
+
+/// c[m][n0..n1] = a[m][k] . w[n0..n1][k]^T, or added to what c holds. In f32, each operation rounded:
+///   CK_INT8_ROW     c = fma(float(sum) * a_scale, w_scale, c or 0)
+///   CK_INT8_GROUPS  s = 0; for each group, ascending: s = fma(float(sum), w_scale, s); then c = fma(s, a_scale, c or 0)
+typedef struct ck_int8_product {
+    const void *a;      // [m] operand rows, a_stride bytes apart
+    size_t a_stride;
+    const void *w;      // panels
+    float *c;           // [m][c_stride]
+    size_t c_stride;    // elements
+    size_t m;
+    size_t k;           // columns of the matrix
+    size_t n;           // rows of the matrix
+    size_t n0, n1;      // n0 a multiple of 16; n1 a multiple of 16, or n
+    ck_int8 form;
+    bool accumulate;
+} ck_int8_product;
+
+void ck_int8_multiply(ck_isa isa, const ck_int8_product *product);
 
 // ---- Rows -----------------------------------------------------------------------------------------------------------------
 // Operand results are [rows][out_stride] elements of ck_operand_type(isa, type), rounded to bf16 when type is CK_BF16.
@@ -164,6 +229,9 @@ double ck_sum_exp(ck_isa isa, const float *x, size_t count, float maximum, float
 /// Performs `rounds` rounds of independent multiply-adds in registers (vdpbf16ps for CK_AVX512BF16 and CK_BF16, otherwise
 /// fp32); returns the operations done, a multiply and an add counting as two. `sink` keeps the work alive.
 uint64_t ck_probe_arithmetic(ck_isa isa, ck_type type, uint64_t rounds, float *sink);
+
+/// The same with the instructions that ck_int8_multiply uses.
+uint64_t ck_int8_probe_arithmetic(ck_isa isa, uint64_t rounds, float *sink);
 
 /// Reads bytes[count], prefetching ahead; returns a fold of them.
 uint64_t ck_probe_read(ck_isa isa, const void *bytes, size_t count);
