@@ -42,6 +42,10 @@ INLINE B b_load(const char *p) {
     return (B){_mm256_xor_si256(stored.a, top), _mm256_xor_si256(stored.b, top)};
 }
 INLINE B b_ones(void) { return (B){_mm256_set1_epi8(1), _mm256_set1_epi8(1)}; }
+INLINE B b_anew(B b) {
+    __asm__("" : "+x"(b.a), "+x"(b.b));
+    return b;
+}
 INLINE X x_load(const char *p) {
     int32_t four;
     memcpy(&four, p, 4);
@@ -63,6 +67,7 @@ INLINE I i_dot(I sum, X x, B b) { return (I){dot_8(sum.a, x, b.a), dot_8(sum.b, 
 #define GROUP_TILE 2
 #define MANY_ROWS 24
 #define BLOCK_ROWS 126
+#define MANY_QUADS 96
 #define FEW_QUADS 32
 #define AHEAD 4096
 #define CHAINS 4                    // of the arithmetic probe, two registers each

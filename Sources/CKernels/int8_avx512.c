@@ -15,6 +15,10 @@ typedef struct { __m512i magnitude; __mmask64 negative; } X;
 
 INLINE B b_load(const char *p) { return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)0x80)); }
 INLINE B b_ones(void) { return _mm512_set1_epi8(1); }
+INLINE B b_anew(B b) {
+    __asm__("" : "+v"(b));
+    return b;
+}
 INLINE X x_load(const char *p) {
     __m512i four = four_values(p);
     return (X){_mm512_abs_epi8(four), _mm512_movepi8_mask(four)};
@@ -33,6 +37,7 @@ INLINE I i_dot(I sum, X x, B b) {
 #define GROUP_TILE 2
 #define MANY_ROWS 24
 #define BLOCK_ROWS 126
+#define MANY_QUADS 96
 #define FEW_QUADS 32
 #define AHEAD 4096
 

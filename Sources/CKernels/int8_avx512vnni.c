@@ -15,24 +15,21 @@ typedef __m512i X;
 
 INLINE B b_load(const char *p) { return _mm512_loadu_si512(p); }
 INLINE B b_ones(void) { return _mm512_set1_epi8(1); }
+INLINE B b_anew(B b) {
+    __asm__("" : "+v"(b));
+    return b;
+}
 INLINE X x_load(const char *p) { return four_values(p); }
 INLINE I i_start(int32_t offset) { return _mm512_set1_epi32(offset); }
 INLINE I i_dot(I sum, X x, B b) { return _mm512_dpbusd_epi32(sum, b, x); }
 
 #define ROW_TILE 6                  // 24 sums, 4 weights, 1 operand
 #define GROUP_TILE 3                // 12 sums in int32, 12 in f32
-#ifndef MANY_ROWS
 #define MANY_ROWS 33
-#endif
-#ifndef BLOCK_ROWS
-#define BLOCK_ROWS 252
-#endif
-#ifndef FEW_QUADS
-#define FEW_QUADS 64
-#endif
-#ifndef AHEAD
+#define BLOCK_ROWS 126
+#define MANY_QUADS 144              // 36 KB of a panel
+#define FEW_QUADS 48                // 12 KB
 #define AHEAD 4096
-#endif
 
 #include "int8_body.h"
 

@@ -1,7 +1,8 @@
 // Products of int8 for one instruction set; included by its file, which supplies V and the v_ functions as for the other bodies and
 //   I                sixteen int32 sums; i_load, i_store, i_float, i_add, i_sum
 //   i_round(V)       to nearest even; i_store_bytes(p, I): the low bytes of sixteen
-//   B, b_load        the weights of sixteen columns at four k; b_ones: weights 1 for i_dot
+//   B, b_load        the weights of sixteen columns at four k; b_ones: weights 1 for i_dot; b_anew: the same, which the compiler
+//                    does not know
 //   X, x_load        four values of an operand, in every lane
 //   i_start(offset)  what a sum starts with: `offset` if i_dot takes weights as stored (+ 128), else 0
 //   i_dot(sum, X, B) sum of each lane's four products; exact
@@ -11,6 +12,8 @@
 //
 // Sums are whole numbers, so cuts of rows, columns and k change nothing; the order of the f32 operations stands in ckernels.h.
 
+// To the second-level cache: a block that comes early would push out of the first one what is being used.
+#define PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 typedef struct Tile {
@@ -51,7 +54,7 @@ INLINE void row_tile(const Tile *t, const size_t rows, const size_t units, const
     for (size_t q = 0; q < quads; q++, a += 4, w += CK_PANEL * 4) {
         B b[4];
         UNROLL for (size_t u = 0; u < units; u++) b[u] = b_load(w + u * 64);
-        UNROLL for (size_t l = 0; l < lines; l++) __builtin_prefetch(next + l * 64);
+        UNROLL for (size_t l = 0; l < lines; l++) PREFETCH(next + l * 64);
         next += step;
         UNROLL for (size_t i = 0; i < rows; i++) {
             X x = x_load(a + i * stride);
@@ -88,7 +91,7 @@ INLINE void group_tile(const Tile *t, const size_t rows, const size_t units, con
         UNROLL for (size_t q = 0; q < 8; q++, a += 4, w += CK_PANEL * 4) {
             B b[4];
             UNROLL for (size_t u = 0; u < units; u++) b[u] = b_load(w + u * 64);
-            UNROLL for (size_t l = 0; l < lines; l++) __builtin_prefetch(next + l * 64);
+            UNROLL for (size_t l = 0; l < lines; l++) PREFETCH(next + l * 64);
             next += step;
             UNROLL for (size_t i = 0; i < rows; i++) {
                 X x = x_load(a + i * stride);
@@ -97,8 +100,8 @@ INLINE void group_tile(const Tile *t, const size_t rows, const size_t units, con
         }
         w += CK_PANEL * 2;
         if (lines) {            // a group takes two lines more, for its scales
-            __builtin_prefetch(next);
-            __builtin_prefetch(next + 64);
+            PREFETCH(next);
+            PREFETCH(next + 64);
             next += CK_PANEL * 2;
         }
         UNROLL for (size_t u = 0; u < units; u++) {
@@ -238,22 +241,33 @@ INLINE size_t next_height(size_t left, size_t tallest) {
     return left >= 2 * tallest || left == tallest ? tallest : left > tallest ? (left + 1) / 2 : left;
 }
 
-// Many rows: the panel stays in a near cache while a block of rows passes over it.
+// Many rows: blocks of k that stay in the first-level cache while a block of rows passes over them.
 static void multiply_many(const ck_int8_product *p, size_t all) {
     const size_t tallest = p->form == CK_INT8_GROUPS ? GROUP_TILE : ROW_TILE, width = UNITS_AT(tallest);
     const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
     const size_t share = ck_round_up((p->m + shares - 1) / shares, tallest);
+    const size_t blocks = (all + MANY_QUADS - 1) / MANY_QUADS, block = ck_round_up((all + blocks - 1) / blocks, 8);
+    _Alignas(64) int32_t partial[(BLOCK_ROWS + ROW_TILE) * CK_PANEL];
     for (size_t first = 0; first < p->m; first += share) {
         const size_t last = smaller(first + share, p->m);
         FOR_PANELS(p, n, end) {
-            for (size_t column = n; column < end; column += width * 16) {
-                const size_t units = smaller(width, (end - column + 15) / 16);
-                for (size_t row = first; row < last;) {
-                    const size_t height = next_height(last - row, tallest);
-                    Tile t = tile_at(p, row, column, 0, all, all);
-                    t.tail = smaller(16, end - column - (units - 1) * 16);
-                    run_tile(&t, p->form, height, units, 0);
-                    row += height;
+            for (size_t q = 0; q < all; q += block) {
+                const size_t quads = smaller(block, all - q);
+                // The next block comes while this one is computed with, a few lines for each tile.
+                size_t later = panel_part(p->form, quads) / 64;
+                const size_t lines = later * tallest * width / ((last - first) * 4) + 1;
+                const char *next = tile_at(p, first, n / CK_PANEL * CK_PANEL, q, quads, all).w + later * 64;
+                for (size_t column = n; column < end; column += width * 16) {
+                    const size_t units = smaller(width, (end - column + 15) / 16);
+                    for (size_t row = first; row < last;) {
+                        const size_t height = next_height(last - row, tallest);
+                        for (size_t l = smaller(lines, later); l > 0; l--, later--, next += 64) PREFETCH(next);
+                        Tile t = tile_at(p, row, column, q, quads, all);
+                        t.tail = smaller(16, end - column - (units - 1) * 16);
+                        t.partial = partial + (row - first) * CK_PANEL + column % CK_PANEL;
+                        run_tile(&t, p->form, height, units, 0);
+                        row += height;
+                    }
                 }
             }
         }
@@ -302,7 +316,7 @@ static void operand(const float *x, size_t columns, void *out) {
 static uint64_t probe_arithmetic(uint64_t rounds, float *sink) {
     const char bytes[4] = {1, 2, 3, 4};
     const X x = x_load(bytes);
-    const B b = b_ones();
+    B b = b_ones();
     I sum[CHAINS];
     for (size_t j = 0; j < CHAINS; j++) sum[j] = i_start(0);
     for (uint64_t i = 0; i < rounds; i++) {
