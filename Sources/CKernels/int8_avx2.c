@@ -43,7 +43,7 @@ INLINE B b_load(const char *p) {
 }
 INLINE B b_ones(void) { return (B){_mm256_set1_epi8(1), _mm256_set1_epi8(1)}; }
 INLINE B b_anew(B b) {
-    __asm__("" : "+x"(b.a), "+x"(b.b));
+    __asm__ volatile("" : "+x"(b.a), "+x"(b.b));
     return b;
 }
 INLINE X x_load(const char *p) {

@@ -16,7 +16,7 @@ typedef struct { __m512i magnitude; __mmask64 negative; } X;
 INLINE B b_load(const char *p) { return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)0x80)); }
 INLINE B b_ones(void) { return _mm512_set1_epi8(1); }
 INLINE B b_anew(B b) {
-    __asm__("" : "+v"(b));
+    __asm__ volatile("" : "+v"(b));
     return b;
 }
 INLINE X x_load(const char *p) {

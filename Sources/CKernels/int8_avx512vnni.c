@@ -16,7 +16,7 @@ typedef __m512i X;
 INLINE B b_load(const char *p) { return _mm512_loadu_si512(p); }
 INLINE B b_ones(void) { return _mm512_set1_epi8(1); }
 INLINE B b_anew(B b) {
-    __asm__("" : "+v"(b));
+    __asm__ volatile("" : "+v"(b));
     return b;
 }
 INLINE X x_load(const char *p) { return four_values(p); }

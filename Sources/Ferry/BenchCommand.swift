@@ -26,7 +26,7 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Tokens generated per sequence.") var generate = 64
     @Option(name: .long, help: "Numbers of sequences decoded at once, separated by commas.") var batch = "1,4,16"
     @Option(name: .long, help: "Compute threads; 0: one per core.") var threads = 0
-    @Option(name: .long, help: "Form of the weights: bf16 or f32, separated by commas.") var weights = "bf16"
+    @Option(name: .long, help: "Forms of the weights, separated by commas: \(WeightForm.names).") var weights = "bf16"
     @Option(name: .long, help: "How often each figure is measured.") var repeats = 5
     @Flag(name: .long, help: "JSON on standard output.") var json = false
 
@@ -39,7 +39,7 @@ struct BenchCommand: ParsableCommand {
         guard (0...ThreadTeam.mostThreads).contains(threads) else {
             throw ValidationError("--threads is \(threads), 0 to \(ThreadTeam.mostThreads) was expected")
         }
-        guard try !batches().isEmpty, try !types().isEmpty else { throw ValidationError("--batch and --weights must name something") }
+        guard try !batches().isEmpty, try !forms().isEmpty else { throw ValidationError("--batch and --weights must name something") }
     }
 
     private func batches() throws -> [Int] {
@@ -49,38 +49,38 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    private func types() throws -> [ElementType] {
+    private func forms() throws -> [WeightForm] {
         try weights.split(separator: ",").map { word in
-            guard let type = ElementType.allCases.first(where: { "\($0)" == word }) else {
-                throw ValidationError("--weights has \"\(word)\", bf16 or f32 was expected")
+            guard let form = WeightForm(named: String(word)) else {
+                throw ValidationError("--weights has \"\(word)\", one of \(WeightForm.names) was expected")
             }
-            return type
+            return form
         }
     }
 
     func run() throws {
         let team = try LocalWorker.threadTeam(threads: threads)
         var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name)
-        for type in try types() {
-            let loaded = try load(type, team)
+        for form in try forms() {
+            let loaded = try load(form, team)
             let probe = MachineProbe(team: team, clock: SystemClock())
             let bench = try ModelBenchmark(
                 weights: loaded, team: team, prompt: prompt, generate: generate, largestBatch: try batches().max() ?? 1, repeats: repeats)
             // Limits are measured around the figures, since the machine's state drifts by itself.
-            var limits = MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read())
+            var limits = MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read())
             let figures = [bench.prefill()] + (try batches()).map(bench.decode)
-            limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read()))
-            report.add(figures, limits: limits, weights: "\(type)", instruction: probe.instruction(type))
+            limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read()))
+            report.add(figures, limits: limits, weights: form.name, instruction: probe.instruction(form))
         }
         try StandardOutput.write((json ? report.json : report.table) + "\n")
     }
 
-    private func load(_ type: ElementType, _ team: ThreadTeam) throws -> DecoderWeights {
-        if let shape, let synthetic = SyntheticModel.named(shape) { return try synthetic.weights(type: type, team: team) }
+    private func load(_ form: WeightForm, _ team: ThreadTeam) throws -> DecoderWeights {
+        if let shape, let synthetic = SyntheticModel.named(shape) { return try synthetic.weights(form, team: team) }
         var settings = try Settings(file: nil, environment: Environment.variables, overrides: [])
         if let model { try settings.set("model.path", to: model, origin: "--model") }
         return try DecoderModel.loadWeights(
-            directory: LocalWorker.modelDirectory(settings), type: type, cache: LocalWorker.cache(settings), team: team
+            directory: LocalWorker.modelDirectory(settings), weights: form, cache: LocalWorker.cache(settings), team: team
         ).weights
     }
 }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Engine
 internal import Foundation
 internal import Inference
+internal import Kernels
 internal import Model
 internal import Platform
 internal import Tokenization
@@ -31,6 +32,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Equal seeds give equal answers.") var seed: UInt64 = 0
     @Flag(name: .long, help: "Go on after the model's end token.") var ignoreEos = false
     @Option(name: .long, help: "bf16 or f32.") var dtype: String?
+    @Option(name: .long, help: "Form of the weights: auto, \(WeightForm.names) (model.weights).") var weights: String?
     @Option(name: .long, help: "Compute threads; 0: one per core.") var threads: Int?
     @Flag(name: .long, help: "One JSON object on standard output.") var json = false
     @Option(name: .long, help: ArgumentHelp("One setting; may be repeated.", valueName: "key=value")) var set: [String] = []
@@ -47,6 +49,7 @@ struct GenerateCommand: AsyncParsableCommand {
         var settings = try Settings(file: nil, environment: Environment.variables, overrides: set)
         if let model { try settings.set("model.path", to: model, origin: "--model") }
         if let dtype { try settings.set("model.dtype", to: dtype, origin: "--dtype") }
+        if let weights { try settings.set("model.weights", to: weights, origin: "--weights") }
         if let threads { try settings.set("engine.threads", to: String(threads), origin: "--threads") }
         let directory = try LocalWorker.modelDirectory(settings)
         let tokenizer = try Tokenizer(directory: directory)

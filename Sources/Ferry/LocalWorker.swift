@@ -26,8 +26,8 @@ struct LocalWorker {
     static func load(_ settings: Settings, progress: (Double) -> Void) throws -> LocalWorker {
         let directory = try modelDirectory(settings)
         let team = try threadTeam(threads: settings.integer("engine.threads"))
-        let type: ElementType = settings.text("model.dtype") == "f32" ? .f32 : .bf16
-        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, type: type, cache: cache(settings), team: team) {
+        let form = weightForm(settings)
+        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, weights: form, cache: cache(settings), team: team) {
             progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes)))
         }
         let shape = weights.configuration.shape
@@ -38,7 +38,7 @@ struct LocalWorker {
         let running = settings.integer("engine.running_sequences")
         let modelLimits = DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit)
         let (threads, instructionSet) = (team.threads, team.instructionSet)
-        let fingerprint = "\(weights.fingerprint)-\(type)-\(team.instructionSet.name)"
+        let fingerprint = "\(weights.fingerprint)-\(form)-\(team.instructionSet.name)"
         let name = settings.text("model.name")
         let channel = InMemoryChannel()
         let worker = try Worker(
@@ -55,12 +55,17 @@ struct LocalWorker {
         let hello = WorkerHello(
             worker: "local-0", modelName: name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name,
             modelDigest: weights.fingerprint.description, shape: shape, sequenceLimit: sequenceLimit, pagesTotal: pages,
-            instructionSet: team.instructionSet.name, dtype: "\(type)")
+            instructionSet: team.instructionSet.name, dtype: form.name)
         var notes = origin.rounded
         notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
         return LocalWorker(
             channel: channel, worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), warnings: origin.warnings,
             notes: notes)
+    }
+
+    /// `model.weights`; where that is "auto", `model.dtype`.
+    private static func weightForm(_ settings: Settings) -> WeightForm {
+        WeightForm(named: settings.text("model.weights")) ?? WeightForm(named: settings.text("model.dtype")) ?? .bf16
     }
 
     static func cache(_ settings: Settings) -> CacheFolder? {

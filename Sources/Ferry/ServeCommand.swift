@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Kernels
 internal import Platform
 
 struct ServeCommand: AsyncParsableCommand {
@@ -16,6 +17,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "YAML file with settings; configs/local.yaml shows every key.") var config: String?
     @Option(name: .long, help: "Hugging Face model directory (model.path).") var model: String?
+    @Option(name: .long, help: "Form of the weights: auto, \(WeightForm.names) (model.weights).") var weights: String?
     @Option(name: .long, help: "Addresses of the API, separated by commas (gateway.listen).") var listen: String?
     @Option(name: .long, help: "Addresses of health and metrics (admin.listen).") var admin: String?
     @Option(name: .long, help: ArgumentHelp("One setting; may be repeated.", valueName: "key=value")) var set: [String] = []
@@ -24,6 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         var settings = try Settings(file: config, environment: Environment.variables, overrides: set)
         if let model { try settings.set("model.path", to: model, origin: "--model") }
+        if let weights { try settings.set("model.weights", to: weights, origin: "--weights") }
         if let listen { try settings.set("gateway.listen", to: listen, origin: "--listen") }
         if let admin { try settings.set("admin.listen", to: admin, origin: "--admin") }
         if printConfig { return try StandardOutput.write(settings.description + "\n") }

@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// How weights and KV pages are stored, and what the left operands of products are rounded to.
+/// How KV pages and weights of the same `WeightForm` are stored, and what the left operands of products are rounded to.
 package enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
     /// Weights, operands and KV in bf16, sums in f32: the way to serve.
     case bf16 = 0

@@ -2,18 +2,20 @@ internal import CKernels
 internal import Glibc
 
 /// A level of vector instructions for which kernels exist. Part of the fleet's fingerprint: results are equal within one level
-/// (and between `scalar`, `avx2` and `avx512`), and only close between `avx512bf16` and the others.
+/// (and between all but `avx512bf16`), and only close between `avx512bf16` and the others. Products of int8 are equal in all of them.
 package enum InstructionSet: UInt8, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     case scalar = 0
     case avx2 = 1
     case avx512 = 2
-    case avx512bf16 = 3
+    case avx512vnni = 3
+    case avx512bf16 = 4
 
     package var name: String {
         switch self {
         case .scalar: "scalar"
         case .avx2: "avx2"
         case .avx512: "avx512"
+        case .avx512vnni: "avx512vnni"
         case .avx512bf16: "avx512bf16"
         }
     }

@@ -12,36 +12,44 @@ package struct MachineProbe {
     }
 
     /// The instruction whose rate `arithmetic(_:)` measures.
-    package func instruction(_ type: ElementType) -> String {
-        switch team.instructionSet {
+    package func instruction(_ form: WeightForm) -> String {
+        if form.isBytes {
+            switch team.instructionSet {
+            case .scalar: return "imul"
+            case .avx2: return "vpmaddubsw (256 bit)"
+            case .avx512: return "vpmaddubsw (512 bit)"
+            case .avx512vnni, .avx512bf16: return "vpdpbusd (512 bit)"
+            }
+        }
+        return switch team.instructionSet {
         case .scalar: "fmaf"
         case .avx2: "vfmadd231ps (256 bit)"
-        case .avx512: "vfmadd231ps (512 bit)"
-        case .avx512bf16: type == .bf16 ? "vdpbf16ps (512 bit)" : "vfmadd231ps (512 bit)"
+        case .avx512, .avx512vnni: "vfmadd231ps (512 bit)"
+        case .avx512bf16: form == .bf16 ? "vdpbf16ps (512 bit)" : "vfmadd231ps (512 bit)"
         }
     }
 
-    /// Multiply-adds out of registers, all threads at once, in GFLOP/s. The median of `repeats` runs of about 20 ms.
-    package func arithmetic(_ type: ElementType, repeats: Int = 7) -> Double {
-        let (set, kind, threads) = (team.instructionSet.cSet, type.cType, team.threads)
+    /// Multiply-adds out of registers, all threads at once, in 10^9 operations/s. The median of `repeats` runs of about 20 ms.
+    package func arithmetic(_ form: WeightForm, repeats: Int = 7) -> Double {
+        let (set, threads) = (team.instructionSet.cSet, team.threads)
+        let work: @Sendable (UInt64) -> UInt64 = { rounds in
+            var sink: Float = 0
+            if form.isBytes { return unsafe ck_int8_probe_arithmetic(set, rounds, &sink) }
+            return unsafe ck_probe_arithmetic(set, form.elementType.cType, rounds, &sink)
+        }
         var rounds: UInt64 = 1 << 12
         var rates: [Double] = []
         while rates.count < repeats {
             let count = rounds
             let start = clock.now
             // Eight chunks a thread, so that a slow start of one thread does not idle the others.
-            team.run(chunks: threads * 8) { _ in
-                var sink: Float = 0
-                unsafe _ = ck_probe_arithmetic(set, kind, count, &sink)
-            }
+            team.run(chunks: threads * 8) { _ in _ = work(count) }
             let seconds = clock.now.since(start).inSeconds
             if seconds < 0.02 && rounds < 1 << 40 {
                 rounds *= 2
                 continue
             }
-            var sink: Float = 0
-            let perRound = unsafe Double(ck_probe_arithmetic(set, kind, 1, &sink))
-            rates.append(perRound * Double(count) * Double(threads * 8) / seconds / 1e9)
+            rates.append(Double(work(1)) * Double(count) * Double(threads * 8) / seconds / 1e9)
         }
         return median(rates)
     }

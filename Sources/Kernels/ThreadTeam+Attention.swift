@@ -66,7 +66,7 @@ extension ThreadTeam {
         precondition(heads % geometry.heads == 0, "\(heads) query heads for \(geometry.heads) KV heads")
         precondition(out.columns == heads * geometry.dimension, "\(heads) heads into \(out.columns) columns")
         precondition(out.instructionSet == instructionSet, "operands made for \(out.instructionSet), a team of \(instructionSet)")
-        precondition(out.type == geometry.type, "operands for \(out.type), pages of \(geometry.type)")
+        precondition(out.form == WeightForm(geometry.type), "operands for \(out.form), pages of \(geometry.type)")
         for segment in segments {
             queries.check(segment.row..<segment.row + segment.count, column..<column + out.columns)
             precondition(segment.row + segment.count <= out.rows, "rows up to \(segment.row + segment.count) of \(out.rows)")

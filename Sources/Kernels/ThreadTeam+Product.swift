@@ -9,28 +9,50 @@ extension ThreadTeam {
         accumulate: Bool = false
     ) {
         precondition(a.instructionSet == instructionSet, "operands made for \(a.instructionSet), a team of \(instructionSet)")
-        precondition(a.type == w.type, "operands for \(a.type), weights of \(w.type)")
+        precondition(a.form == w.form, "operands for \(a.form), weights of \(w.form)")
         precondition(a.columns == w.columns, "operands of \(a.columns) columns, weights of \(w.columns)")
         precondition(rows.lowerBound >= 0 && rows.upperBound <= a.rows, "rows \(rows) of \(a.rows)")
         c.check(rows, column..<column + w.rows)
         guard !rows.isEmpty else { return }
+        if w.form.isBytes { return multiplyBytes(a, rows: rows, by: w, into: &c, at: column, accumulate: accumulate) }
         let product = unsafe ck_product(
             a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, c: c.address(row: rows.lowerBound) + column,
-            c_stride: c.stride, m: rows.count, k: w.paddedColumns, n: w.rows, n0: 0, n1: w.rows, type: w.type.cType,
+            c_stride: c.stride, m: rows.count, k: w.paddedColumns, n: w.rows, n0: 0, n1: w.rows, type: a.type.cType,
             accumulate: accumulate)
         let cut = ProductCut(rows: rows.count, columns: w.rows, threads: threads)
-        let narrow = instructionSet.storesNarrowOperands(w.type)
+        let width = a.elementBytes
         let set = instructionSet.cSet
         let whole = unsafe Lent(product)
         run(chunks: cut.chunks) { chunk in
             let part = cut.part(chunk)
             var piece = unsafe whole.pointers
-            unsafe piece.a += part.rows.lowerBound * piece.a_stride * (narrow ? 2 : 4)
+            unsafe piece.a += part.rows.lowerBound * piece.a_stride * width
             unsafe piece.c += part.rows.lowerBound * piece.c_stride
             unsafe piece.m = part.rows.count
             unsafe piece.n0 = part.columns.lowerBound
             unsafe piece.n1 = part.columns.upperBound
             unsafe ck_multiply(set, &piece)
+        }
+    }
+
+    private func multiplyBytes(
+        _ a: borrowing OperandMatrix, rows: Range<Int>, by w: PanelMatrix, into c: inout FloatMatrix, at column: Int, accumulate: Bool
+    ) {
+        let product = unsafe ck_int8_product(
+            a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, c: c.address(row: rows.lowerBound) + column,
+            c_stride: c.stride, m: rows.count, k: w.columns, n: w.rows, n0: 0, n1: w.rows, form: w.form.cInt8, accumulate: accumulate)
+        let cut = ProductCut(rows: rows.count, columns: w.rows, threads: threads)
+        let set = instructionSet.cSet
+        let whole = unsafe Lent(product)
+        run(chunks: cut.chunks) { chunk in
+            let part = cut.part(chunk)
+            var piece = unsafe whole.pointers
+            unsafe piece.a += part.rows.lowerBound * piece.a_stride
+            unsafe piece.c += part.rows.lowerBound * piece.c_stride
+            unsafe piece.m = part.rows.count
+            unsafe piece.n0 = part.columns.lowerBound
+            unsafe piece.n1 = part.columns.upperBound
+            unsafe ck_int8_multiply(set, &piece)
         }
     }
 }

@@ -9,16 +9,19 @@ extension ThreadTeam {
         x.check(rows, 0..<x.columns)
         precondition(rows.count <= out.rows, "\(rows.count) rows into \(out.rows)")
         check(out, columns: x.columns, weight: weight.count)
-        let (set, type) = (instructionSet.cSet, out.type.cType)
+        let (set, type, isBytes) = (instructionSet.cSet, out.type.cType, out.form.isBytes)
         let (xStride, outStride, columns) = (x.stride, out.stride, x.columns)
         unsafe weight.withUnsafeBufferPointer { weight in
             let lent = unsafe Lent((x.address(row: rows.lowerBound), weight.baseAddress, out.address(row: 0)))
             let width = out.elementBytes
             forRows(rows.count, cost: columns) { part in
                 let (source, w, target) = unsafe lent.pointers
-                unsafe ck_rms_norm(
-                    set, type, source + part.lowerBound * xStride, xStride, nil, part.count, columns, w, epsilon,
-                    target + part.lowerBound * outStride * width, outStride)
+                let (from, to) = unsafe (source + part.lowerBound * xStride, target + part.lowerBound * outStride * width)
+                if isBytes {
+                    unsafe ck_int8_rms_norm(set, from, xStride, nil, part.count, columns, w, epsilon, to, outStride)
+                } else {
+                    unsafe ck_rms_norm(set, type, from, xStride, nil, part.count, columns, w, epsilon, to, outStride)
+                }
             }
         }
     }
@@ -32,26 +35,52 @@ extension ThreadTeam {
         for i in 0..<picked.count { precondition(picked[i] >= 0 && Int(picked[i]) < x.rows, "row \(picked[i]) of \(x.rows)") }
         unsafe weight.withUnsafeBufferPointer { weight in
             unsafe picked.withUnsafeBufferPointer { picked in
-                unsafe ck_rms_norm(
-                    instructionSet.cSet, out.type.cType, x.address(row: 0), x.stride, picked.baseAddress, picked.count, x.columns,
-                    weight.baseAddress, epsilon, out.address(row: 0), out.stride)
+                if out.form.isBytes {
+                    unsafe ck_int8_rms_norm(
+                        instructionSet.cSet, x.address(row: 0), x.stride, picked.baseAddress, picked.count, x.columns,
+                        weight.baseAddress, epsilon, out.address(row: 0), out.stride)
+                } else {
+                    unsafe ck_rms_norm(
+                        instructionSet.cSet, out.type.cType, x.address(row: 0), x.stride, picked.baseAddress, picked.count, x.columns,
+                        weight.baseAddress, epsilon, out.address(row: 0), out.stride)
+                }
             }
         }
     }
 
-    /// out[i] = x[rows][i], rounded to what products with weights of `out.type` take.
+    /// out[i] = x[rows][i], rounded to what products with weights of `out.form` take.
     package func convert(_ x: borrowing FloatMatrix, rows: Range<Int>, into out: inout OperandMatrix) {
         x.check(rows, 0..<x.columns)
         precondition(rows.count <= out.rows, "\(rows.count) rows into \(out.rows)")
         check(out, columns: x.columns, weight: x.columns)
-        let (set, type) = (instructionSet.cSet, out.type.cType)
+        let (set, type, isBytes) = (instructionSet.cSet, out.type.cType, out.form.isBytes)
         let (xStride, outStride, columns, width) = (x.stride, out.stride, x.columns, out.elementBytes)
         let lent = unsafe Lent((x.address(row: rows.lowerBound), out.address(row: 0)))
         forRows(rows.count, cost: columns) { part in
             let (source, target) = unsafe lent.pointers
-            unsafe ck_operand(
-                set, type, source + part.lowerBound * xStride, xStride, nil, part.count, columns,
-                target + part.lowerBound * outStride * width, outStride)
+            let (from, to) = unsafe (source + part.lowerBound * xStride, target + part.lowerBound * outStride * width)
+            if isBytes {
+                unsafe ck_int8_operand(set, CK_F32, from, xStride, nil, part.count, columns, to, outStride)
+            } else {
+                unsafe ck_operand(set, type, from, xStride, nil, part.count, columns, to, outStride)
+            }
+        }
+    }
+
+    /// out[i] = x[rows][i] as bytes: what attention computed, for weights of bytes.
+    package func convert(_ x: borrowing OperandMatrix, rows: Range<Int>, into out: inout OperandMatrix) {
+        precondition(!x.form.isBytes && out.form.isBytes, "operands for \(x.form) into operands for \(out.form)")
+        precondition(x.instructionSet == instructionSet, "operands made for \(x.instructionSet), a team of \(instructionSet)")
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= x.rows && rows.count <= out.rows, "rows \(rows) of \(x.rows) into \(out.rows)")
+        check(out, columns: x.columns, weight: x.columns)
+        let (set, type) = (instructionSet.cSet, x.elementBytes == 2 ? CK_BF16 : CK_F32)
+        let (xStride, xWidth, outStride, columns) = (x.stride, x.elementBytes, out.stride, x.columns)
+        let lent = unsafe Lent((x.address(row: rows.lowerBound), out.address(row: 0)))
+        forRows(rows.count, cost: columns) { part in
+            let (source, target) = unsafe lent.pointers
+            unsafe ck_int8_operand(
+                set, type, source + part.lowerBound * xStride * xWidth, xStride, nil, part.count, columns,
+                target + part.lowerBound * outStride, outStride)
         }
     }
 
@@ -104,14 +133,17 @@ extension ThreadTeam {
         x.check(rows, 0..<2 * columns)
         precondition(rows.count <= out.rows, "\(rows.count) rows into \(out.rows)")
         check(out, columns: columns, weight: columns)
-        let (set, type) = (instructionSet.cSet, out.type.cType)
+        let (set, type, isBytes) = (instructionSet.cSet, out.type.cType, out.form.isBytes)
         let (xStride, outStride, width) = (x.stride, out.stride, out.elementBytes)
         let lent = unsafe Lent((x.address(row: rows.lowerBound), out.address(row: 0)))
         forRows(rows.count, cost: columns * 4) { part in
             let (source, target) = unsafe lent.pointers
-            unsafe ck_silu_multiply(
-                set, type, source + part.lowerBound * xStride, xStride, part.count, columns,
-                target + part.lowerBound * outStride * width, outStride)
+            let (from, to) = unsafe (source + part.lowerBound * xStride, target + part.lowerBound * outStride * width)
+            if isBytes {
+                unsafe ck_int8_silu_multiply(set, from, xStride, part.count, columns, to, outStride)
+            } else {
+                unsafe ck_silu_multiply(set, type, from, xStride, part.count, columns, to, outStride)
+            }
         }
     }
 
@@ -136,13 +168,13 @@ extension ThreadTeam {
         for i in 0..<tokens.count {
             precondition(tokens[i] >= 0 && Int(tokens[i]) < table.rows, "token \(tokens[i]) of \(table.rows)")
         }
-        let (stride, columns, type) = (x.stride, x.columns, table.type.cType)
+        let (stride, columns) = (x.stride, x.columns)
         unsafe tokens.withUnsafeBufferPointer { tokens in
             let lent = unsafe Lent((tokens, x.address(row: row)))
             forRows(tokens.count, cost: columns * 16) { part in
                 let (picked, target) = unsafe lent.pointers
                 for i in part {
-                    unsafe ck_unpack_row(table.base, type, columns, Int(picked[i]), target + i * stride)
+                    unsafe table.copyRow(Int(picked[i]), to: target + i * stride)
                 }
             }
         }
@@ -166,8 +198,4 @@ extension ThreadTeam {
         precondition(out.columns == columns, "\(columns) columns into operands of \(out.columns)")
         precondition(weight == columns, "a weight of \(weight) for \(columns) columns")
     }
-}
-
-extension OperandMatrix {
-    var elementBytes: Int { instructionSet.storesNarrowOperands(type) ? 2 : 4 }
 }

@@ -39,6 +39,8 @@ package final class DecoderModel {
     /// Query, key and value heads.
     private var projected: FloatMatrix
     private var attended: OperandMatrix
+    /// The same for weights of bytes; of one row for others.
+    private var attendedBytes: OperandMatrix
     private var gateAndUp: FloatMatrix
     private var activated: OperandMatrix
     /// Of `limits.logitRows` rows.
@@ -56,15 +58,16 @@ package final class DecoderModel {
         rotary = try RotaryTable(positions: limits.context, half: shape.headDimension / 2) { position, pair in
             RotaryConfiguration.cosineAndSine(position: position, frequency: frequencies[pair])
         }
-        let (rows, type, set) = (limits.rows, weights.type, team.instructionSet)
+        let (rows, form, set) = (limits.rows, weights.form, team.instructionSet)
         let queryColumns = shape.heads * shape.headDimension
         hidden = try FloatMatrix(rows: rows, columns: shape.hidden)
-        normalized = try OperandMatrix(rows: rows, columns: shape.hidden, type: type, instructionSet: set)
+        normalized = try OperandMatrix(rows: rows, columns: shape.hidden, form: form, instructionSet: set)
         projected = try FloatMatrix(rows: rows, columns: queryColumns + 2 * shape.keyValueHeads * shape.headDimension)
-        attended = try OperandMatrix(rows: rows, columns: queryColumns, type: type, instructionSet: set)
+        attended = try OperandMatrix(rows: rows, columns: queryColumns, type: form.elementType, instructionSet: set)
+        attendedBytes = try OperandMatrix(rows: form.isBytes ? rows : 1, columns: queryColumns, form: form, instructionSet: set)
         gateAndUp = try FloatMatrix(rows: rows, columns: 2 * shape.intermediate)
-        activated = try OperandMatrix(rows: rows, columns: shape.intermediate, type: type, instructionSet: set)
-        headInput = try OperandMatrix(rows: limits.logitRows, columns: shape.hidden, type: type, instructionSet: set)
+        activated = try OperandMatrix(rows: rows, columns: shape.intermediate, form: form, instructionSet: set)
+        headInput = try OperandMatrix(rows: limits.logitRows, columns: shape.hidden, form: form, instructionSet: set)
         positions = []
         positions.reserveCapacity(rows)
     }
@@ -156,7 +159,12 @@ package final class DecoderModel {
     private func attend(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
         team.attend(segments, queries: projected, heads: shape.heads, layer: index, memory: memory, into: &attended)
         if weights.configuration.outputBias { add(layer.outputBias, toRows: rows) }
-        team.multiply(attended, rows: rows, by: layer.output, into: &hidden, accumulate: true)
+        if weights.form.isBytes {
+            team.convert(attended, rows: rows, into: &attendedBytes)
+            team.multiply(attendedBytes, rows: rows, by: layer.output, into: &hidden, accumulate: true)
+        } else {
+            team.multiply(attended, rows: rows, by: layer.output, into: &hidden, accumulate: true)
+        }
     }
 
     private func feedForward(_ layer: DecoderWeights.Layer, rows: Range<Int>) {
@@ -196,10 +204,10 @@ extension DecoderModel {
     /// Reads configuration and weights of the model in `directory`.
     ///
     /// - Parameters:
-    ///   - type: bf16 to serve; f32 to compute exactly what the checkpoint holds.
+    ///   - form: bf16 to serve; f32 to compute exactly what the checkpoint holds; int8 forms for speed and memory, at some loss.
     ///   - folder: where packed weights are kept; nil keeps them in this process's memory.
     package static func loadWeights(
-        directory: String, type: ElementType, cache folder: CacheFolder?, team: ThreadTeam,
+        directory: String, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam,
         progress: (WeightProgress) -> Void = { _ in }
     ) throws(LoadError) -> (weights: DecoderWeights, origin: WeightStore.Origin) {
         let configuration: ModelConfiguration
@@ -211,7 +219,7 @@ extension DecoderModel {
         do throws(CheckpointError) {
             let checkpoint = try Checkpoint(directory: directory)
             let (store, origin) = try WeightStore.load(
-                checkpoint, plan: DecoderPlan(configuration).weights, type: type, cache: folder, team: team, progress: progress)
+                checkpoint, plan: DecoderPlan(configuration).weights, weights: form, cache: folder, team: team, progress: progress)
             return (DecoderWeights(configuration, store: store), origin)
         } catch {
             throw .checkpoint(error)
@@ -220,10 +228,10 @@ extension DecoderModel {
 
     /// Loads the model in `directory` and takes the memory of its steps. `limits.context` is cut to the model's own.
     package static func load(
-        directory: String, type: ElementType, limits: Limits, cache folder: CacheFolder?, team: ThreadTeam,
+        directory: String, weights form: WeightForm, limits: Limits, cache folder: CacheFolder?, team: ThreadTeam,
         progress: (WeightProgress) -> Void = { _ in }
     ) throws(LoadError) -> (model: DecoderModel, origin: WeightStore.Origin) {
-        let (weights, origin) = try loadWeights(directory: directory, type: type, cache: folder, team: team, progress: progress)
+        let (weights, origin) = try loadWeights(directory: directory, weights: form, cache: folder, team: team, progress: progress)
         var limits = limits
         limits.context = min(limits.context, weights.configuration.shape.context)
         do throws(FileError) {

@@ -22,7 +22,7 @@ package struct DecoderWeights: Sendable {
     }
 
     package let configuration: ModelConfiguration
-    package let type: ElementType
+    package let form: WeightForm
     /// Equal wherever equal numbers are computed with.
     package let fingerprint: Digest
     let layers: [Layer]
@@ -35,7 +35,7 @@ package struct DecoderWeights: Sendable {
     package init(_ configuration: ModelConfiguration, store: WeightStore) {
         typealias Name = DecoderPlan.Name
         self.configuration = configuration
-        type = store.type
+        form = store.form
         fingerprint = Digest(of: "\(store.fingerprint) \(configuration)")
         layers = (0..<configuration.shape.layers).map { layer in
             func vector(_ part: String) -> [Float] { store.vector(Name.layer(layer, part)) }
@@ -56,7 +56,7 @@ package struct DecoderWeights: Sendable {
     /// Bytes of weights that one step of decoding reads.
     package var stepBytes: Int {
         let matrices = layers.flatMap { [$0.inputs, $0.output, $0.gateAndUp, $0.down] } + [head]
-        return matrices.reduce(0) { $0 + PanelMatrix.byteCount(rows: $1.rows, columns: $1.columns, type: $1.type) }
+        return matrices.reduce(0) { $0 + PanelMatrix.byteCount(rows: $1.rows, columns: $1.columns, form: $1.form) }
     }
 
     /// Multiplications and additions, each counted, of the matrices for one token; the head apart, since few tokens need it.
@@ -68,6 +68,6 @@ package struct DecoderWeights: Sendable {
     /// The geometry of KV pages for this model.
     package var keyValueGeometry: KeyValueGeometry {
         let shape = configuration.shape
-        return KeyValueGeometry(layers: shape.layers, heads: shape.keyValueHeads, dimension: shape.headDimension, type: type)
+        return KeyValueGeometry(layers: shape.layers, heads: shape.keyValueHeads, dimension: shape.headDimension, type: form.elementType)
     }
 }

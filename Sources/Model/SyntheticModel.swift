@@ -65,8 +65,8 @@ package struct SyntheticModel: Sendable, Equatable {
     }
 
     /// Its weights, in memory: the same numbers each time.
-    package func weights(type: ElementType, team: ThreadTeam) throws(FileError) -> DecoderWeights {
-        let store = try WeightStore(random: DecoderPlan(configuration).weights, type: type, named: name, team: team)
+    package func weights(_ form: WeightForm, team: ThreadTeam) throws(FileError) -> DecoderWeights {
+        let store = try WeightStore(random: DecoderPlan(configuration).weights, weights: form, named: name, team: team)
         return DecoderWeights(configuration, store: store)
     }
 }

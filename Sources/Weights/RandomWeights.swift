@@ -6,10 +6,10 @@ extension WeightStore {
     /// from layer to layer; norms 1; other vectors small. The same numbers for the same plan and name.
     ///
     /// - Throws: `FileError` when the system refuses the memory.
-    package init(random plan: WeightPlan, type: ElementType, named name: String, team: ThreadTeam) throws(FileError) {
+    package init(random plan: WeightPlan, weights form: WeightForm, named name: String, team: ThreadTeam) throws(FileError) {
         let key = WeightImageHeader.Key(
-            source: Digest(of: "random \(name)"), plan: plan.digest, type: type, layout: WeightStore.layoutVersion)
-        var header = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, type: type) }
+            source: Digest(of: "random \(name)"), plan: plan.digest, weights: form, layout: WeightStore.layoutVersion)
+        var header = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, form: form) }
         var draft = try FileDraft(inMemoryFor: "the random weights of \(name)", bytes: header.imageBytes)
         var generator = WordGenerator(state: key.source.low)
         for index in header.entries.indices {
@@ -20,8 +20,10 @@ extension WeightStore {
                     for offset in stride(from: 0, to: bytes.byteCount, by: 4) {
                         bytes.storeBytes(of: value, toByteOffset: offset, as: Float.self)
                     }
+                } else if entry.element.isBytes {
+                    Self.pack(into: &bytes, entry, from: &generator)
                 } else {
-                    Self.fill(&bytes, type: type, columns: entry.columns, from: &generator)
+                    Self.fill(&bytes, type: entry.element.elementType, columns: entry.columns, from: &generator)
                 }
             }
             header.entries[index].digest = draft.digest(of: entry.range)
@@ -31,6 +33,19 @@ extension WeightStore {
             try self.init(verifying: draft.map(), expecting: header, team: team)
         } catch {
             preconditionFailure("an image just made in memory is refused: \(error)")
+        }
+    }
+
+    /// Panels of bytes, out of rows of bf16.
+    private static func pack(into bytes: inout MutableRawSpan, _ entry: WeightImageHeader.Entry, from generator: inout WordGenerator) {
+        var row = [UInt64](repeating: 0, count: (entry.columns + 3) / 4)
+        for index in 0..<entry.rows {
+            var span = row.mutableSpan
+            var values = span.mutableBytes
+            fill(&values, type: .bf16, columns: entry.columns, from: &generator)
+            PanelMatrix.pack(
+                row.span.bytes.extracting(first: entry.columns * 2), as: .bf16, columns: entry.columns, first: index,
+                form: entry.element, into: &bytes)
         }
     }
 

@@ -5,11 +5,16 @@ internal import Platform
 struct WeightBuilder {
     let checkpoint: Checkpoint
     let plan: WeightPlan
-    let type: ElementType
+    let form: WeightForm
 
     /// Checks that every source exists with the shape and a type that the plan needs, before any of them is read.
     func check() throws(CheckpointError) {
         for operand in plan.operands {
+            if operand.form == .panels, let most = form.mostColumns, operand.columns > most {
+                throw CheckpointError(
+                    file: checkpoint.directory, tensor: operand.sources.first?.tensor,
+                    reason: "it has \(operand.columns) columns; at most \(most) are possible with weights of \(form)")
+            }
             for source in operand.sources {
                 guard let (file, entry) = checkpoint.tensor(source.tensor) else {
                     let place = checkpoint.files.count == 1 ? checkpoint.files[0].name : Checkpoint.indexName
@@ -32,21 +37,22 @@ struct WeightBuilder {
 
     /// How many tensors of each stored type lose precision in this image.
     var rounded: [(type: StoredType, count: Int)] {
-        guard type == .bf16 else { return [] }
+        guard form != .f32 else { return [] }
         var counts: [StoredType: Int] = [:]
         for operand in plan.operands where operand.form != .vector {
+            let exact: StoredType? = operand.form == .panels && form.isBytes ? nil : .bf16
             for source in operand.sources {
-                if let type = checkpoint.tensor(source.tensor)?.entry.type, type != .bf16 { counts[type, default: 0] += 1 }
+                if let type = checkpoint.tensor(source.tensor)?.entry.type, type != exact { counts[type, default: 0] += 1 }
             }
         }
         return counts.map { ($0.key, $0.value) }.sorted { $0.type.description < $1.type.description }
     }
 
     /// Bytes of an operand in memory.
-    static func byteCount(_ operand: WeightPlan.Operand, type: ElementType) -> Int {
+    static func byteCount(_ operand: WeightPlan.Operand, form: WeightForm) -> Int {
         switch operand.form {
-        case .panels: PanelMatrix.byteCount(rows: operand.rows, columns: operand.columns, type: type)
-        case .table: operand.rows * operand.columns * type.byteCount
+        case .panels: PanelMatrix.byteCount(rows: operand.rows, columns: operand.columns, form: form)
+        case .table: operand.rows * operand.columns * form.elementType.byteCount
         case .vector: operand.rows * operand.columns * 4
         }
     }
@@ -65,11 +71,11 @@ struct WeightBuilder {
                 switch operand.form {
                 case .panels:
                     draft.change(range) {
-                        PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, type: type, into: &$0)
+                        PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, form: form, into: &$0)
                     }
                 case .table:
-                    let offset = range.lowerBound + row * operand.columns * type.byteCount
-                    Self.convert(stored, as: sourceType, to: type, columns: operand.columns, into: &draft, at: offset)
+                    let offset = range.lowerBound + row * operand.columns * form.elementType.byteCount
+                    Self.convert(stored, as: sourceType, to: form.elementType, columns: operand.columns, into: &draft, at: offset)
                 case .vector:
                     Self.convert(
                         stored, as: sourceType, to: .f32, columns: source.rows, into: &draft, at: range.lowerBound + row * 4)

@@ -6,11 +6,11 @@ package import Platform
 /// All numbers little-endian:
 ///
 ///     0   8  magic "FerryWgt"
-///     8   4  format version            12  4  weight type (1 bf16, 2 f32)
+///     8   4  format version            12  4  weight form (1 bf16, 2 f32, 3 int8, 4 int8g32)
 ///     16  8  bytes of this header      24  8  bytes of the image
 ///     32  16 digest of the source      48  16 digest of the plan
 ///     64  4  layout version of panels  68  4  number of entries
-///     72     entries: 2 name length, name, 1 form, 1 element type, 8 rows, 8 columns, 8 offset, 8 bytes, 16 digest
+///     72     entries: 2 name length, name, 1 form, 1 weight form, 8 rows, 8 columns, 8 offset, 8 bytes, 16 digest
 ///            16 digest of all header bytes before it
 ///
 /// Parts follow in the order of their entries, each on a multiple of 4096 bytes, zeroes between.
@@ -18,7 +18,7 @@ package struct WeightImageHeader: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
         package var name: String
         package var form: WeightPlan.Form
-        package var element: ElementType
+        package var element: WeightForm
         package var rows: Int
         package var columns: Int
         package var range: Range<Int>
@@ -30,14 +30,14 @@ package struct WeightImageHeader: Sendable, Equatable {
         /// Content of the source files.
         package var source: Digest
         package var plan: Digest
-        package var type: ElementType
+        package var weights: WeightForm
         /// Arrangement of elements inside panels.
         package var layout: UInt32
 
-        package init(source: Digest, plan: Digest, type: ElementType, layout: UInt32) {
+        package init(source: Digest, plan: Digest, weights: WeightForm, layout: UInt32) {
             self.source = source
             self.plan = plan
-            self.type = type
+            self.weights = weights
             self.layout = layout
         }
     }
@@ -74,10 +74,18 @@ package struct WeightImageHeader: Sendable, Equatable {
             end = start + bytes(operand)
             entries.append(
                 Entry(
-                    name: operand.name, form: operand.form, element: operand.form == .vector ? .f32 : key.type,
+                    name: operand.name, form: operand.form, element: Self.element(of: operand, key.weights),
                     rows: operand.rows, columns: operand.columns, range: start..<end, digest: Digest(high: 0, low: 0)))
         }
         self.init(key: key, imageBytes: Self.aligned(end), entries: entries)
+    }
+
+    private static func element(of operand: WeightPlan.Operand, _ weights: WeightForm) -> WeightForm {
+        switch operand.form {
+        case .panels: weights
+        case .table: WeightForm(weights.elementType)
+        case .vector: .f32
+        }
     }
 
     private static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
@@ -106,7 +114,7 @@ package struct WeightImageHeader: Sendable, Equatable {
         bytes.reserveCapacity(count)
         put(Self.magic)
         put(Self.formatVersion)
-        put(key.type.number)
+        put(key.weights.number)
         put(UInt64(count))
         put(UInt64(imageBytes))
         put(key.source)
@@ -136,8 +144,8 @@ package struct WeightImageHeader: Sendable, Equatable {
         guard try fields.field(UInt64.self) == Self.magic else { throw .malformed("it does not begin like one") }
         let version = try fields.field(UInt32.self)
         guard version == Self.formatVersion else { throw .stale("format version \(version), not \(Self.formatVersion)") }
-        let typeNumber = try fields.field(UInt32.self)
-        guard let type = ElementType(number: typeNumber) else { throw .malformed("weight type \(typeNumber)") }
+        let formNumber = try fields.field(UInt32.self)
+        guard let weights = WeightForm(number: formNumber) else { throw .malformed("weight form \(formNumber)") }
         let headerBytes = try fields.count(atMost: min(bytes.byteCount, Self.largestHeader))
         let imageBytes = try fields.count(atMost: Int.max)
         guard imageBytes == bytes.byteCount else { throw .malformed("\(bytes.byteCount) bytes, not the \(imageBytes) it claims") }
@@ -159,15 +167,15 @@ package struct WeightImageHeader: Sendable, Equatable {
             end = entry.range.upperBound
             entries.append(entry)
         }
-        self.init(key: Key(source: source, plan: plan, type: type, layout: layout), imageBytes: imageBytes, entries: entries)
+        self.init(key: Key(source: source, plan: plan, weights: weights, layout: layout), imageBytes: imageBytes, entries: entries)
     }
 
     private static func entry(_ fields: inout ByteReader, after end: Int, imageBytes: Int) throws(WeightImageError) -> Entry {
         let name = try fields.text(count: Int(try fields.field(UInt16.self)))
         let formNumber = try fields.field(UInt8.self)
         let elementNumber = try fields.field(UInt8.self)
-        guard let form = WeightPlan.Form(rawValue: formNumber), let element = ElementType(number: UInt32(elementNumber)) else {
-            throw .malformed("\(name) has form \(formNumber) and element type \(elementNumber)")
+        guard let form = WeightPlan.Form(rawValue: formNumber), let element = WeightForm(number: UInt32(elementNumber)) else {
+            throw .malformed("\(name) has form \(formNumber) and weight form \(elementNumber)")
         }
         // 2^31 rows of 2^24 columns of 4 bytes still fit an Int.
         let rows = try fields.count(atMost: Int(Int32.max))
@@ -208,16 +216,13 @@ extension ByteReader {
     }
 }
 
-/// The numbers of element types in images.
-extension ElementType {
-    fileprivate var number: UInt32 { self == .bf16 ? 1 : 2 }
+/// The numbers of weight forms in images.
+extension WeightForm {
+    fileprivate var number: UInt32 { UInt32(rawValue) + 1 }
 
     fileprivate init?(number: UInt32) {
-        switch number {
-        case 1: self = .bf16
-        case 2: self = .f32
-        default: return nil
-        }
+        guard (1...UInt32(Self.allCases.count)).contains(number), let form = Self(rawValue: UInt8(number - 1)) else { return nil }
+        self = form
     }
 }
 

@@ -35,17 +35,16 @@ package struct WeightStore: Sendable {
     /// Without a folder, or where it cannot be written, the image lives in this process's memory and a warning says so.
     /// Several processes may do this at once: each places a whole file, the last one stays.
     package static func load(
-        _ checkpoint: Checkpoint, plan: WeightPlan, type: ElementType, cache folder: CacheFolder?, team: ThreadTeam,
+        _ checkpoint: Checkpoint, plan: WeightPlan, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam,
         progress: (WeightProgress) -> Void = { _ in }
     ) throws(CheckpointError) -> (store: WeightStore, origin: Origin) {
-        let builder = WeightBuilder(checkpoint: checkpoint, plan: plan, type: type)
+        let builder = WeightBuilder(checkpoint: checkpoint, plan: plan, form: form)
         try builder.check()
         let key = WeightImageHeader.Key(
-            source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, type: type, layout: layoutVersion
-        )
-        let layout = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, type: type) }
+            source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, weights: form, layout: layoutVersion)
+        let layout = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, form: form) }
         var warnings: [String] = []
-        let rounded = builder.rounded.map { "\($0.count) \($0.type) tensors were rounded to \(type)" }
+        let rounded = builder.rounded.map { "\($0.count) \($0.type) tensors were rounded to \(form)" }
 
         if let folder {
             let path = path(of: key, in: folder)
@@ -86,7 +85,7 @@ package struct WeightStore: Sendable {
     /// The cache file for `key`. Images of other layouts and plans have other names and stay.
     package static func path(of key: WeightImageHeader.Key, in folder: CacheFolder) -> String {
         let plan = String(key.plan.description.prefix(8))
-        return "\(folder.path)/weights/\(key.source)-\(plan)-\(key.type)-\(WeightImageHeader.formatVersion).\(key.layout).weights"
+        return "\(folder.path)/weights/\(key.source)-\(plan)-\(key.weights)-\(WeightImageHeader.formatVersion).\(key.layout).weights"
     }
 
     /// Takes an image whose header and parts have been checked against `layout` and their digests; refuses anything else.
@@ -108,15 +107,15 @@ package struct WeightStore: Sendable {
         self.positions = positions
     }
 
-    package var type: ElementType { header.key.type }
+    package var form: WeightForm { header.key.weights }
 
     /// Names the numbers that this store computes with: equal wherever the same weights were loaded the same way.
-    package var fingerprint: Digest { Digest(of: "\(header.key.source) \(header.key.plan) \(header.key.type)") }
+    package var fingerprint: Digest { Digest(of: "\(header.key.source) \(header.key.plan) \(header.key.weights)") }
 
     package func panels(_ name: String) -> PanelMatrix {
         let entry = entry(name, .panels)
         return PanelMatrix(
-            file: file, offset: entry.range.lowerBound, rows: entry.rows, columns: entry.columns, type: entry.element)
+            file: file, offset: entry.range.lowerBound, rows: entry.rows, columns: entry.columns, form: entry.element)
     }
 
     package func vector(_ name: String) -> [Float] {
@@ -129,7 +128,7 @@ package struct WeightStore: Sendable {
 
     package func table(_ name: String) -> WeightTable {
         let entry = entry(name, .table)
-        return WeightTable(file: file, range: entry.range, rows: entry.rows, columns: entry.columns, type: entry.element)
+        return WeightTable(file: file, range: entry.range, rows: entry.rows, columns: entry.columns, type: entry.element.elementType)
     }
 
     private func entry(_ name: String, _ form: WeightPlan.Form) -> WeightImageHeader.Entry {
