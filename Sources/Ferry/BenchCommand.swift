@@ -6,16 +6,18 @@ internal import Model
 internal import Platform
 internal import Weights
 
-struct BenchCommand: ParsableCommand {
+struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure tokens per second beside what this machine could do at best.",
         discussion: """
             Each figure stands beside a limit measured in the same run: the arithmetic peak of the instruction that products use,
-            and plain prefetched memory reading. Medians of --repeats. --shape makes random weights; nothing is downloaded.
+            and plain prefetched memory reading. Medians of --repeats. --shape makes random weights; nothing is downloaded. The overhead is
+            what a worker's step spends beside the forward pass: scheduling, sampling, reporting.
 
             Examples:
               ferry bench --shape smollm2-135m
               ferry bench --model ~/models/Qwen2.5-0.5B-Instruct --prompt 2048 --batch 1,8 --json
+              ferry bench --shape smollm2-135m --json > before.json; ferry bench --shape smollm2-135m --compare before.json
 
             Shapes: \(SyntheticModel.all.map(\.name).joined(separator: ", ")).
             """)
@@ -28,6 +30,7 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Compute threads; 0: one per core.") var threads = 0
     @Option(name: .long, help: "Form of the weights: bf16 or f32, separated by commas.") var weights = "bf16"
     @Option(name: .long, help: "How often each figure is measured.") var repeats = 5
+    @Option(name: .long, help: "An earlier --json output; ratios to it are shown.") var compare: String?
     @Flag(name: .long, help: "JSON on standard output.") var json = false
 
     func validate() throws {
@@ -58,9 +61,9 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() async throws {
         let team = try LocalWorker.threadTeam(threads: threads)
-        var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name)
+        var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name, earlier: try compare.map { try EarlierBench(file: $0) })
         for type in try types() {
             let loaded = try load(type, team)
             let probe = MachineProbe(team: team, clock: SystemClock())
@@ -68,7 +71,15 @@ struct BenchCommand: ParsableCommand {
                 weights: loaded, team: team, prompt: prompt, generate: generate, largestBatch: try batches().max() ?? 1, repeats: repeats)
             // Limits are measured around the figures, since the machine's state drifts by itself.
             var limits = MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read())
-            let figures = [bench.prefill()] + (try batches()).map(bench.decode)
+            let engine = EngineBenchmark(
+                weights: loaded, threads: team.threads, instructionSet: team.instructionSet, prompt: prompt, generate: generate)
+            var figures = [bench.prefill()]
+            for batch in try batches() {
+                var figure = bench.decode(batch)
+                let step = try await engine.step(batch)
+                figure.overhead = max(0, 1 - Double(batch) / figure.tokensPerSecond / step)
+                figures.append(figure)
+            }
             limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read()))
             report.add(figures, limits: limits, weights: "\(type)", instruction: probe.instruction(type))
         }
