@@ -46,34 +46,32 @@ static void write_kv(ck_type type, const float *k, const float *v, size_t stride
 // c[rows][c_stride] = start + a[rows][k] . w: a product with a K or V panel in place of weights. `columns` exist in w; c is
 // written in whole units, what does not exist as zero.
 static void panel_product(Tile t, ck_type type, size_t rows, size_t columns) {
-    _Alignas(64) float wide[CK_MAX_HEAD * EXPAND_UNITS * 16];
+    _Alignas(64) float wide[CK_MAX_HEAD * 64];
     const int kind = product_kind(type);
-    const bool direct = columns % 16 == 0 && (kind == DOTS || rows < EXPAND_ROWS);
-    const size_t width = kind == DOTS ? 4 : direct ? UNITS_AT(rows) : EXPAND_UNITS;
+    const size_t width = UNITS_AT(kind, rows);
     t.tail = 16;
+    t.keep = wide;
     const char *w = t.w;
     float *c = t.c;
     for (size_t column = 0; column < columns; column += width * 16) {
-        const size_t units = smaller(width, (columns - column + 15) / 16);
+        const size_t units = smaller(width, (columns - column + 15) / 16), n = smaller(units * 16, columns - column);
         Tile part = t;
         part.w = w + column * 4;
         part.c = c + column;
-        if (direct) {
+        if (n % 16 == 0) {
             run_rows(part, rows, units, kind, 0);
-        } else if (kind == DOTS) {
-            // A head that is not whole units: its last columns are copied behind zeros.
-            const size_t n = smaller(units * 16, columns - column);
+            continue;
+        }
+        // A head that is not whole units: its last columns are copied in front of zeros.
+        if (kind == DOTS) {
             memset(wide, 0, t.k / 2 * units * 16 * 4);
             for (size_t k = 0; k < t.k / 2; k++) memcpy(wide + k * units * 16, (const float *)part.w + k * t.w_columns, n * 4);
-            part.w = wide;
-            part.w_columns = units * 16;
-            run_rows(part, rows, units, DOTS, 0);
         } else {
-            expand(part.w, type, t.w_columns, t.k, smaller(units * 16, columns - column), wide);
-            part.w = wide;
-            part.w_columns = units * 16;
-            run_rows(part, rows, units, FLOATS, 0);
+            expand(part.w, type, t.w_columns, t.k, n, wide);
         }
+        part.w = wide;
+        part.w_columns = units * 16;
+        run_rows(part, rows, units, kind == DOTS ? DOTS : FLOATS, 0);
     }
 }
 

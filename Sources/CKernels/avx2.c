@@ -142,14 +142,18 @@ INLINE uint64_t fold_value(Fold fold) {
     return (uint64_t)(_mm256_extract_epi64(x, 0) ^ _mm256_extract_epi64(x, 1) ^ _mm256_extract_epi64(x, 2) ^ _mm256_extract_epi64(x, 3));
 }
 
-// Sixteen accumulators and two factors fill the register file at six rows of sixteen columns; fewer rows leave room for more.
-#define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
-#define MANY_ROWS 24
-#define EXPAND_UNITS 1
+// Twelve accumulators and the factors fill the register file: six rows of sixteen columns, or three of thirty-two.
+#ifndef UNITS_AT
+#define UNITS_AT(kind, rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
+#endif
+#define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 3 : 1)
+#define MOST_UNITS 2
+#ifndef BLOCK_COLUMNS
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
+#endif
+#ifndef BLOCK_ROWS
 #define BLOCK_ROWS 126              // x 192 operands: 97 KB of the second-level cache
-#define FEW_BYTES 8192
-#define EXPAND_ROWS 12              // rows of attention from which a panel is widened first
+#endif
 #define CHAINS 6                    // of the arithmetic probe: twelve registers, more than latency x units
 #define PROBE_AHEAD 4096
 

@@ -9,10 +9,12 @@
 
 #include "avx512_lanes.h"
 
-#define MANY_ROWS 24
+#ifndef BLOCK_COLUMNS
 #define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
+#endif
+#ifndef BLOCK_ROWS
 #define BLOCK_ROWS 126
-#define FEW_BYTES 8192
+#endif
 
 #include "multiply_body.h"
 #include "rows_body.h"
