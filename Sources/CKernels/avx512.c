@@ -9,12 +9,8 @@
 
 #include "avx512_lanes.h"
 
-#ifndef BLOCK_COLUMNS
 #define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
-#endif
-#ifndef BLOCK_ROWS
 #define BLOCK_ROWS 126
-#endif
 
 #include "multiply_body.h"
 #include "rows_body.h"

@@ -36,9 +36,7 @@ typedef struct Tile {
 #define FAR 16384
 #define NEAR 4096
 // k of a block when one tile has all rows: the panel is in the second-level cache, and chains need not be interrupted.
-#ifndef ONCE_COLUMNS
 #define ONCE_COLUMNS 1536
-#endif
 
 // Lines for each k pair: none, one, two, or every line that the tile itself reads.
 enum { NONE, ONE, TWO, ALL };
@@ -189,7 +187,6 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
     TILE_ROW_CASES(1, kind, lines)                                                                                             \
     TILE_CASE(1, 2, kind, lines)                                                                                               \
     TILE_CASE(2, 2, kind, lines)                                                                                               \
-    TILE_CASE(3, 2, kind, lines)                                                                                               \
     TILE_CASE(1, 3, kind, lines)                                                                                               \
     TILE_CASE(1, 4, kind, lines)
 #endif
