@@ -120,11 +120,15 @@ INLINE void v_store_f16(uint16_t *p, V x) {
     _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 
-// First and second elements of sixteen bf16 pairs.
+// First and second elements of sixteen bf16 pairs. The first by a shuffle: Intel shifts only where it multiplies. The empty
+// assembly hides the mask, or the compiler finds the shift again.
 INLINE V v_pair_low(const uint16_t *p) {
     const __m256i *q = (const __m256i *)p;
-    return EACH(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q), 16)),
-                _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q + 1), 16)));
+    __m256i lift = _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 4, 5, -1, -1, 8, 9, -1, -1, 12, 13,
+                                    -1, -1, 0, 1, -1, -1, 4, 5, -1, -1, 8, 9, -1, -1, 12, 13);
+    __asm__("" : "+x"(lift));
+    return EACH(_mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_loadu_si256(q), lift)),
+                _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_loadu_si256(q + 1), lift)));
 }
 INLINE V v_pair_high(const uint16_t *p) {
     const __m256i *q = (const __m256i *)p;
@@ -142,14 +146,13 @@ INLINE uint64_t fold_value(Fold fold) {
     return (uint64_t)(_mm256_extract_epi64(x, 0) ^ _mm256_extract_epi64(x, 1) ^ _mm256_extract_epi64(x, 2) ^ _mm256_extract_epi64(x, 3));
 }
 
-// Sixteen accumulators and two factors fill the register file at six rows of sixteen columns; fewer rows leave room for more.
-#define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
-#define MANY_ROWS 24
-#define EXPAND_UNITS 1
+// Twelve accumulators, two weights and an operand fill the register file; fewer rows leave room for more columns. (Three rows of
+// 32 columns do not fit: with four weights they spill.)
+#define UNITS_AT(kind, rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+#define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 2 : 1)
+#define MOST_UNITS 2
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
 #define BLOCK_ROWS 126              // x 192 operands: 97 KB of the second-level cache
-#define FEW_BYTES 8192
-#define EXPAND_ROWS 12              // rows of attention from which a panel is widened first
 #define CHAINS 6                    // of the arithmetic probe: twelve registers, more than latency x units
 #define PROBE_AHEAD 4096
 
