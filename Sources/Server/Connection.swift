@@ -24,6 +24,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private var since: MonotonicInstant
     /// When the head now being received began.
     private var headSince: MonotonicInstant?
+    /// When the wait for the preface that belongs to a 101 began.
+    private var prefaceSince: MonotonicInstant?
     private var hasHadRequest = false
     private var lastSent: UInt64 = 0
     private var lastSentAt: MonotonicInstant
@@ -212,6 +214,11 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         } else if headSince == nil {
             headSince = stream.reactor.now
         }
+        if !http.awaitsPreface {
+            prefaceSince = nil
+        } else if prefaceSince == nil {
+            prefaceSince = stream.reactor.now
+        }
     }
 
     // MARK: End
@@ -276,6 +283,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             hasFinishedDrain = true
             http?.finishDrain()
             flushLater()
+        }
+        if let prefaceSince, now.since(prefaceSince) >= limits.headTimeout {
+            server.counters.slowSenders += 1
+            return close()
         }
         if let headSince, now.since(headSince) >= limits.headTimeout { return expire(slow: true) }
         if exchanges.isEmpty {

@@ -21,8 +21,8 @@ package struct ServerLimits: Sendable {
 
     /// From accepting to a complete TLS handshake. Beyond: closed.
     package var handshakeTimeout = Duration.seconds(10)
-    /// From the first byte of a request's head to its last, and from accepting to the first request. Beyond: 408 or a plain
-    /// close.
+    /// From the first byte of a request's head to its last, from accepting to the first request, and from a 101 to the preface of
+    /// HTTP/2. Beyond: 408 or a plain close.
     package var headTimeout = Duration.seconds(10)
     /// Without any byte of an unfinished request body. Beyond: 408, or RST_STREAM over HTTP/2.
     package var bodyTimeout = Duration.seconds(20)

@@ -162,6 +162,22 @@ struct HTTP1ServerTests {
         #expect(await service.end().slowSenders == 1)
     }
 
+    @Test(arguments: ["/stream?1000000", "/hold", "/hello"])
+    func `an upgraded client that never sends its preface is closed, and its request ends`(target: String) async throws {
+        let service = try await Service()
+        let client = try await service.client()
+        let asks = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+        try await client.send("GET \(target) HTTP/1.1\r\nhost: a\r\n\(asks)\r\n")
+        #expect(try await client.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 101 "))
+        await service.server.checkDeadlines(ahead: .seconds(9))
+        #expect(await service.server.counters.slowSenders == 0)
+        await service.server.checkDeadlines(ahead: .seconds(11))
+        await service.counters { $0.connectionsOpen == 0 }
+        _ = try await client.receiveToEnd()
+        await client.close()
+        #expect(await service.end().slowSenders == 1)
+    }
+
     @Test func `a body that stops is answered with 408`() async throws {
         let service = try await Service()
         let client = try await service.client()
