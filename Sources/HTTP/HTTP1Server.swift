@@ -185,6 +185,11 @@ struct HTTP1Server {
         guard let current = exchange, current.id == stream, ending == .open, !current.finished, bytes.byteCount > 0 else {
             return out.count
         }
+        guard out.count <= limits.maximumBufferedOutput else {
+            out.removeAll()
+            abandon(.enhanceYourCalm)
+            return 0
+        }
         switch current.framing {
         case nil: preconditionFailure("a body before the head on stream \(stream)")
         case .some(.none): break
@@ -196,11 +201,6 @@ struct HTTP1Server {
             out.append(bytes)
         case .chunked: HTTP1ResponseWriter.writeChunk(bytes, to: &out)
         case .untilClose: out.append(bytes)
-        }
-        if out.count > limits.maximumBufferedOutput {
-            out.removeAll()
-            abandon(.enhanceYourCalm)
-            return 0
         }
         if out.count > limits.highWater { exchange?.aboveHighWater = true }
         return out.count

@@ -395,7 +395,7 @@ final class HTTP2Session {
         guard let stream = streams[id], !stream.isDead, !isBroken else { return 0 }
         precondition(stream.submitted, "a body before the head on stream \(id)")
         guard !stream.bodyless, !stream.finishing, bytes.byteCount > 0 else { return stream.out.count }
-        guard stream.out.count + bytes.byteCount <= limits.maximumBufferedOutput else {
+        guard stream.out.count <= limits.maximumBufferedOutput else {
             reset(id, .enhanceYourCalm, tell: true)
             return 0
         }

@@ -199,7 +199,7 @@ package final class HTTPServerConnection {
     }
 
     /// Appends to the response's body and returns how many bytes of the stream now wait. Above `HTTPLimits.highWater` the producer
-    /// should stop until `drained`; at `maximumBufferedOutput` the stream is reset.
+    /// should stop until `drained`; a write that finds more than `maximumBufferedOutput` waiting resets the stream.
     @discardableResult
     package func write(_ stream: StreamID, _ bytes: RawSpan) -> Int {
         if let http2 { return http2.write(stream, bytes) }

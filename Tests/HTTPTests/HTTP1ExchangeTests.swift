@@ -277,7 +277,22 @@ struct HTTP1ExchangeTests {
         _ = connection.sent()
         #expect(connection.events() == [.drained(1)])
         connection.write(1, [UInt8](repeating: 1, count: 6000))
+        #expect(connection.events().isEmpty)
+        connection.write(1, [1])
         #expect(connection.events() == [.reset(1, .enhanceYourCalm), .streamClosed(1)])
         #expect(connection.isFinished && connection.bufferedBytes == 0)
+    }
+
+    @Test("a whole answer is sent, however large")
+    func wholeAnswer() {
+        var limits = HTTPLimits()
+        limits.maximumBufferedOutput = 5000
+        let connection = connection(limits)
+        _ = connection.feed(get)
+        connection.respond(1, ResponseHead(status: 200, headers: ["content-length": "50000"]), endStream: false)
+        connection.write(1, [UInt8](repeating: UInt8(ascii: "x"), count: 50_000))
+        connection.finish(1)
+        #expect(connection.sent().count(where: { $0 == "x" }) == 50_000)
+        #expect(connection.events() == [.streamClosed(1)] && connection.wantsRead)
     }
 }
