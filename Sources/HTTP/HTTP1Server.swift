@@ -60,7 +60,7 @@ struct HTTP1Server {
 
     mutating func receive(_ bytes: RawSpan) {
         guard ending == .open else { return }
-        // Twice the mark at which `wantsRead` fell: a reader with one read under way stays below.
+        // A reader that stops when `wantsRead` falls goes past the mark by one read; this is far more than any.
         let limit = backlogLimit + 1 << 20
         guard decoder.bufferedCount + bytes.byteCount <= limit else {
             failure = .backlogExceeded(limit: limit)

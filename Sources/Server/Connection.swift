@@ -68,6 +68,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         server.counters.bytesReceived += UInt64(bytes.byteCount)
         http.receive(bytes)
         drainEvents()
+        // Not only at the end of the turn: within one, the loop hands on all that the system has.
+        if !http.wantsRead { stream.pauseReading() }
         flushLater()
     }
 

@@ -24,6 +24,33 @@ struct HTTP1ServerTests {
         #expect(counters.clientResets == 0)
     }
 
+    @Test func `what is pipelined while the server is busy waits in the system and is not lost`() async throws {
+        let service = try await Service()
+        let client = try await service.client()
+        // Lets the system give the connection large buffers.
+        let large = 16 << 20
+        try await client.send("POST /size HTTP/1.1\r\nhost: a\r\ncontent-length: \(large)\r\n\r\n")
+        try await client.send([UInt8](repeating: 1, count: large))
+        #expect(try await client.response().body == Array("\(large)".utf8))
+        let before = await service.server.counters.bytesReceived
+        let length = 4 << 20
+        let requests =
+            Array("GET /hold HTTP/1.1\r\nhost: a\r\n\r\nPOST /size HTTP/1.1\r\nhost: a\r\ncontent-length: \(length)\r\n\r\n".utf8)
+            + [UInt8](repeating: 1, count: length)
+        let sent = try await service.withReactorBusy { try await client.sendNow(requests) }
+        let received = await service.counters { $0.bytesReceived > before }.bytesReceived - before
+        // Reads of 64 KiB until more than that waits behind the first request.
+        #expect(received <= 192 << 10)
+        let other = try await service.client()
+        #expect(try await other.get("/release") == "")
+        #expect(try await client.response().body == Array("released\n".utf8))
+        try await client.send(Array(requests[sent...]))
+        #expect(try await client.response().body == Array("\(length)".utf8))
+        await client.close()
+        await other.close()
+        await service.end()
+    }
+
     @Test func `a ten megabyte body goes in and comes out unchanged`() async throws {
         let service = try await Service()
         let client = try await service.client()
