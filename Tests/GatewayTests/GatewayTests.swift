@@ -539,6 +539,63 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("an echo reaches the client however much it is for all choices, in order and whole")
+    func largeEcho() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        let prompt = Array(repeating: "\(TinyModel.long)", count: 150).joined(separator: ",")
+        try await client.post(text, "{\"prompt\":[\(prompt)],\"n\":64,\"echo\":true,\"stream\":true}")
+        var sequences: [SequenceRequest] = []
+        for _ in 0..<64 { sequences.append(await stage.worker.started()) }
+        for sequence in sequences {
+            stage.gateway.receive(stage.worker.step("!", sequence.id))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+        }
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last == "[DONE]")
+        var texts = Array(repeating: "", count: 64)
+        for event in events.dropLast() {
+            let choice = try #require(event["choices"]?.array?.first)
+            texts[try #require(choice["index"]?.integer)] += choice["text"]?.string ?? ""
+        }
+        let expected = String(repeating: TinyModel.longText, count: 150) + "!"
+        #expect(texts.allSatisfy { $0 == expected })
+        await client.close()
+        await stage.end()
+    }
+
+    @Test("the prompt's tokens reach the client however many they are for all choices, each before its choice's text")
+    func largePromptTokens() async throws {
+        let stage = try await GatewayStage(sequenceLimit: 100_000)
+        let client = try await stage.client()
+        let content = String(repeating: "x", count: 30_000)
+        try await client.post(
+            chat, "{\"messages\":[{\"role\":\"user\",\"content\":\"\(content)\"}],\"n\":64,\"return_token_ids\":true,\"stream\":true}")
+        var sequences: [SequenceRequest] = []
+        for _ in 0..<64 { sequences.append(await stage.worker.started()) }
+        for sequence in sequences {
+            stage.gateway.receive(stage.worker.step("!", sequence.id))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+        }
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last == "[DONE]")
+        var told = Set<Int>()
+        for event in events.dropLast() {
+            let choice = try #require(event["choices"]?.array?.first)
+            let index = try #require(choice["index"]?.integer)
+            if let tokens = choice["prompt_token_ids"]?.array {
+                #expect(told.insert(index).inserted && tokens.count == sequences[0].prompt.count)
+            } else {
+                #expect(told.contains(index))
+            }
+        }
+        #expect(told.count == 64)
+        await client.close()
+        await stage.end()
+    }
+
     @Test("silence is filled with comments")
     func keepAlive() async throws {
         let clock = SetClock()
