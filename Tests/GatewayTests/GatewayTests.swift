@@ -319,6 +319,31 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("before a prompt is read it counts for no more than a sequence can have, and what generates nothing does not count")
+    func estimates() async throws {
+        let stage = try await GatewayStage(sequenceLimit: 200) {
+            $0.admission.queuedTokens = 300
+            $0.admission.sequences = 2
+        }
+        let waiting = try await stage.client()
+        try await waiting.post(text, #"{"prompt":"x"}"#)
+        let first = await stage.worker.started()
+        let large = try await stage.client()
+        let answer = try await large.post(text, answered: #"{"prompt":""# + String(repeating: "x", count: 8000) + "\"}")
+        #expect(answer.json["error"]?["code"] == "context_length_exceeded")
+        try await large.post(text, #"{"prompt":"y"}"#)
+        let second = await stage.worker.started()
+        let other = try await stage.client()
+        #expect(try await other.post(text, answered: #"{"prompt":"z"}"#).status == 429)
+        let counted = try await other.post("/tokenize", answered: #"{"prompt":""# + String(repeating: "x", count: 8000) + "\"}")
+        #expect(counted.json["count"] == 8000)
+        #expect(try await other.post("/detokenize", answered: #"{"tokens":[97]}"#).status == 200)
+        for sequence in [first, second] { stage.gateway.receive(stage.worker.end(sequence.id, .length)) }
+        for client in [waiting, large] { #expect(try await client.answer().status == 200) }
+        for client in [waiting, large, other] { await client.close() }
+        await stage.end()
+    }
+
     @Test("without a worker the model is loading; while draining no new work is taken and running work ends well")
     func unavailable() async throws {
         let stage = try await GatewayStage(attaches: false)
