@@ -149,7 +149,10 @@ extension Gateway: RequestActor {
             case .closed: throw APIError(.workerLost, "the worker was lost before the request began", retryAfter: .seconds(2))
             }
         }
-        if sequences.isEmpty { lastProgress = now }
+        if sequences.isEmpty {
+            lastProgress = now
+            gate.workBegins(at: now)
+        }
         for (index, id) in ids.enumerated() { sequences[id] = SequenceSlot(request: request, choice: index) }
         metrics.choices.observe(options.choices)
         if let limit = options.maxTokens { metrics.maxTokens.observe(limit) }

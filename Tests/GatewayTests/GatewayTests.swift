@@ -319,6 +319,32 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("the time to come back follows from the rate of work, not from idle time before it")
+    func retryAfterIdling() async throws {
+        let clock = SetClock()
+        let stage = try await GatewayStage(clock: clock) { $0.admission.sequences = 1 }
+        let client = try await stage.client()
+        let other = try await stage.client()
+        for hour in 0..<3 {
+            clock.set(seconds: UInt64(1 + 3600 * hour))
+            try await client.post(text, #"{"prompt":"x"}"#)
+            let sequence = await stage.worker.started()
+            clock.set(seconds: UInt64(3 + 3600 * hour))
+            stage.gateway.receive(stage.worker.step("a", sequence.id))
+            await stage.gateway.settle()
+            let refused = try await other.post(text, answered: #"{"prompt":"y"}"#)
+            #expect(refused.status == 429)
+            // One answer in two seconds; before the first, nothing is known.
+            let milliseconds = try #require(refused.header("retry-after-ms").flatMap { Int($0) })
+            #expect((1000...4500).contains(milliseconds))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+            #expect(try await client.answer().status == 200)
+        }
+        await client.close()
+        await other.close()
+        await stage.end()
+    }
+
     @Test("before a prompt is read it counts for no more than a sequence can have, and what generates nothing does not count")
     func estimates() async throws {
         let stage = try await GatewayStage(sequenceLimit: 200) {
