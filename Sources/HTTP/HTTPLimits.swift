@@ -26,7 +26,8 @@ package struct HTTPLimits: Sendable {
     /// HTTP/2: token bucket of RST_STREAM frames received (burst, and tokens a second). Empty: GOAWAY.
     package var resetBurst = 1000
     package var resetsPerSecond = 33
-    /// HTTP/2: stream errors a peer may cause on one connection. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    /// HTTP/2: by how many the stream errors that a peer causes on one connection may exceed the responses that it takes to their end
+    /// since it caused none. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumStreamErrors = 200
     /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, SETTINGS, unknown types). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumIdleFrames = 1000
