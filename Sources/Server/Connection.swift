@@ -75,7 +75,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
 
     func streamDidReachEnd(_ stream: any ByteStream) {
         peerHasEnded = true
-        guard phase == .open else { return close() }
+        guard phase == .open else {
+            // What is queued for a client that has only finished asking is still its answer.
+            return phase == .lingering ? stream.closeWhenWritten() : close()
+        }
         http?.peerClosed()
         drainEvents()
         flushLater()

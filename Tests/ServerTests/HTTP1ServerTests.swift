@@ -114,6 +114,23 @@ struct HTTP1ServerTests {
         #expect(counters.bodiesWithoutRoom == 1)
     }
 
+    @Test func `a client that half-closes while the last answer is queued gets it whole`() async throws {
+        var limits = ServerLimits.manual
+        // All that the kernel does not take waits in the socket's queue.
+        limits.socketQueue = 64 << 20
+        let service = try await Service(limits: limits)
+        let client = try await service.client(receiveBuffer: 8192)
+        let length = 32 << 20
+        try await client.send("POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: \(length)\r\n\r\n")
+        try await client.send([UInt8](repeating: 1, count: length))
+        #expect(await service.closed("/echo") == .completed)
+        await client.finish()
+        #expect(try await client.response().body.count == length)
+        #expect(try await client.receiveToEnd() == [])
+        await client.close()
+        await service.end()
+    }
+
     @Test func `a streamed response follows the client's reading and ends with its trailers`() async throws {
         let service = try await Service()
         let client = try await service.client(receiveBuffer: 32 << 10)
