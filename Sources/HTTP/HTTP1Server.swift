@@ -173,7 +173,8 @@ struct HTTP1Server {
         precondition(response.status >= 200, "status \(response.status) is not a final response")
         let framing = HTTP1ResponseWriter.framing(
             response, isHead: current.isHead, endStream: endStream, version: current.version)
-        if framing == .untilClose || draining || !current.requestEnded && endStream { exchange?.keepAlive = false }
+        // A request that is answered before its end has been refused: the rest of it is not read (RFC 9112, 9.6).
+        if framing == .untilClose || draining || !current.requestEnded { exchange?.keepAlive = false }
         exchange?.owesContinue = false
         exchange?.framing = framing
         HTTP1ResponseWriter.writeHead(

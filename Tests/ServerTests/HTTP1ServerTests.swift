@@ -70,6 +70,7 @@ struct HTTP1ServerTests {
         try await announced.send("POST /small HTTP/1.1\r\nhost: a\r\ncontent-length: 101\r\n\r\n")
         let (head, body) = try await announced.response()
         #expect(head.hasPrefix("HTTP/1.1 413 Content Too Large\r\n"))
+        #expect(head.contains("\r\nconnection: close\r\n"))
         let message = #""message":"the request body exceeds 100 bytes""#
         let error = #"{"error":{\#(message),"type":"invalid_request_error","param":null,"code":"payload_too_large"}}"#
         #expect(String(decoding: body, as: UTF8.self) == error)
