@@ -2,7 +2,7 @@
 # what is missing of the C libraries is installed with apt-get (as root or through sudo).
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench install-libraries install-clients clean sanitize
+.PHONY: build run test bench micro install-libraries install-clients clean sanitize
 
 LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev pkg-config
 
@@ -40,6 +40,13 @@ THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests
 bench: build
 	$(FERRY) bench --shape smollm2-135m
 
+# Each kernel beside what the machine can do: loadtest/micro/README.md. MICROFLAGS="--isa avx2 --threads 2 --json"
+micro:
+	@mkdir -p .build-micro
+	@$(dir $(realpath $(shell command -v swift)))clang -O2 -DNDEBUG -std=gnu17 -ISources/CKernels/include loadtest/micro/micro.c \
+	  Sources/CKernels/*.c -lm -lpthread -o .build-micro/micro
+	@.build-micro/micro $(MICROFLAGS)
+
 install-libraries:
 	@missing=""; for p in $(LIBRARIES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
@@ -56,4 +63,4 @@ $(VENV)/done: Tests/ClientTests/clients/requirements.txt
 	touch $@
 
 clean:
-	rm -rf .build .build-test .build-address .build-thread
+	rm -rf .build .build-test .build-address .build-thread .build-micro

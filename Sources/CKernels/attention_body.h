@@ -44,36 +44,36 @@ static void write_kv(ck_type type, const float *k, const float *v, size_t stride
 }
 
 // c[rows][c_stride] = start + a[rows][k] . w: a product with a K or V panel in place of weights. `columns` exist in w; c is
-// written in whole units, what does not exist as zero.
+// written in whole units, what does not exist as zero. Meanwhile the panel of the same shape at t.next is fetched.
 static void panel_product(Tile t, ck_type type, size_t rows, size_t columns) {
-    _Alignas(64) float wide[CK_MAX_HEAD * EXPAND_UNITS * 16];
+    _Alignas(64) float wide[CK_MAX_HEAD * 64];
     const int kind = product_kind(type);
-    const bool direct = columns % 16 == 0 && (kind == DOTS || rows < EXPAND_ROWS);
-    const size_t width = kind == DOTS ? 4 : direct ? UNITS_AT(rows) : EXPAND_UNITS;
+    const size_t width = UNITS_AT(kind, rows);
     t.tail = 16;
+    t.keep = wide;
+    t.step = t.w_columns * ck_size(type) * 2;
     const char *w = t.w;
     float *c = t.c;
     for (size_t column = 0; column < columns; column += width * 16) {
-        const size_t units = smaller(width, (columns - column + 15) / 16);
+        const size_t units = smaller(width, (columns - column + 15) / 16), n = smaller(units * 16, columns - column);
         Tile part = t;
         part.w = w + column * 4;
         part.c = c + column;
-        if (direct) {
+        part.next = t.next + column * 4;
+        if (n % 16 == 0) {
             run_rows(part, rows, units, kind, 0);
-        } else if (kind == DOTS) {
-            // A head that is not whole units: its last columns are copied behind zeros.
-            const size_t n = smaller(units * 16, columns - column);
+            continue;
+        }
+        // A head that is not whole units: its last columns are copied in front of zeros.
+        if (kind == DOTS) {
             memset(wide, 0, t.k / 2 * units * 16 * 4);
             for (size_t k = 0; k < t.k / 2; k++) memcpy(wide + k * units * 16, (const float *)part.w + k * t.w_columns, n * 4);
-            part.w = wide;
-            part.w_columns = units * 16;
-            run_rows(part, rows, units, DOTS, 0);
         } else {
-            expand(part.w, type, t.w_columns, t.k, smaller(units * 16, columns - column), wide);
-            part.w = wide;
-            part.w_columns = units * 16;
-            run_rows(part, rows, units, FLOATS, 0);
+            expand(part.w, type, t.w_columns, t.k, n, wide);
         }
+        part.w = wide;
+        part.w_columns = units * 16;
+        run_rows(part, rows, units, kind == DOTS ? DOTS : FLOATS, 0);
     }
 }
 
@@ -129,13 +129,16 @@ static void attend_span(const ck_attention *a, size_t span, float *state) {
     const size_t last = a->position + (end - 1) / a->group;
     for (size_t first = span * CK_SPAN; first < (span + 1) * CK_SPAN && first <= last; first += CK_PANEL) {
         const char *K = (const char *)ck_page(a->kv, a->page_bytes, a->pages, first), *V = K + panel_bytes(a);
+        // Pages are scattered, so no hardware knows what comes next.
+        const bool more = first + CK_PANEL <= last && first + CK_PANEL < (span + 1) * CK_SPAN;
+        const char *next = more ? (const char *)ck_page(a->kv, a->page_bytes, a->pages, first + CK_PANEL) : K;
         // Rows of tokens before this block see none of it.
         size_t r0 = first > a->position ? (first - a->position) * a->group : 0;
         r0 = r0 > a->row0 ? r0 - a->row0 : 0;
         const size_t rows = a->rows - r0, seen = smaller(CK_PANEL, last - first + 1);
         Tile scores = {
             .a = operand_row(a->type, q, r0 * D), .a_stride = D, .w = K, .w_columns = CK_PANEL,
-            .c = s + r0 * CK_PANEL, .c_stride = CK_PANEL, .k = D, .start = FROM_ZERO,
+            .c = s + r0 * CK_PANEL, .c_stride = CK_PANEL, .k = D, .start = FROM_ZERO, .next = next,
         };
         panel_product(scores, a->type, rows, (seen + 15) / 16 * 16);
         for (size_t r = r0; r < a->rows; r++) {
@@ -146,7 +149,7 @@ static void attend_span(const ck_attention *a, size_t span, float *state) {
         Tile values = {
             .a = operand_row(a->type, p, r0 * CK_PANEL), .a_stride = CK_PANEL, .w = V, .w_columns = D,
             .c = state + r0 * stride + CK_STATE_HEAD, .c_stride = stride, .k = (seen + 1) / 2 * 2,
-            .start = FROM_C_SCALED, .scale = factors + r0,
+            .start = FROM_C_SCALED, .scale = factors + r0, .next = next + panel_bytes(a),
         };
         panel_product(values, a->type, rows, D);
     }

@@ -9,14 +9,13 @@
 
 #include "avx2_lanes.h"
 
-// Sixteen accumulators and two factors fill the register file at six rows of sixteen columns; fewer rows leave room for more.
-#define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
-#define MANY_ROWS 24
-#define EXPAND_UNITS 1
+// Twelve accumulators, two weights and an operand fill the register file; fewer rows leave room for more columns. (Three rows of
+// 32 columns do not fit: with four weights they spill.)
+#define UNITS_AT(kind, rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+#define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 2 : 1)
+#define MOST_UNITS 2
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
 #define BLOCK_ROWS 126              // x 192 operands: 97 KB of the second-level cache
-#define FEW_BYTES 8192
-#define EXPAND_ROWS 12              // rows of attention from which a panel is widened first
 #define CHAINS 6                    // of the arithmetic probe: twelve registers, more than latency x units
 #define PROBE_AHEAD 4096
 

@@ -9,10 +9,8 @@
 
 #include "avx512_lanes.h"
 
-#define MANY_ROWS 24
 #define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
 #define BLOCK_ROWS 126
-#define FEW_BYTES 8192
 
 #include "multiply_body.h"
 #include "rows_body.h"

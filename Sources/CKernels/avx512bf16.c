@@ -30,11 +30,9 @@ INLINE void v_store_narrow(uint16_t *p, V x, size_t n) {
     else _mm256_mask_storeu_epi16(p, first_lanes(n), narrow);
 }
 
-#define MANY_ROWS 33                // 6 + 6 + 6 + 6 + 4 + 4 rows still pass over one small block
 #define BLOCK_COLUMNS 96            // f32: 24 KB, half of the first-level cache
 #define DOT_COLUMNS 576             // bf16: 72 KB of panel in the second-level cache; 37 to 74 KB are equally fast
 #define BLOCK_ROWS 252
-#define FEW_BYTES 16384
 
 #include "multiply_body.h"
 #include "rows_body.h"

@@ -62,7 +62,7 @@ INLINE __m256i dot_8(__m256i sum, X x, __m256i b) {
 }
 INLINE I i_dot(I sum, X x, B b) { return (I){dot_8(sum.a, x, b.a), dot_8(sum.b, x, b.b)}; }
 
-#define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+#define TILE_UNITS(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
 #define ROW_TILE 4                  // 8 sums, 2 weights, an operand and its magnitude, a constant
 #define GROUP_TILE 2
 #define MANY_ROWS 24

@@ -33,6 +33,7 @@ INLINE I i_dot(I sum, X x, B b) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }
 
+#define TILE_UNITS(rows) 4
 #define ROW_TILE 4                  // 16 sums, 4 weights, an operand and two constants
 #define GROUP_TILE 2
 #define MANY_ROWS 24

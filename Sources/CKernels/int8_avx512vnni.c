@@ -23,6 +23,7 @@ INLINE X x_load(const char *p) { return four_values(p); }
 INLINE I i_start(int32_t offset) { return _mm512_set1_epi32(offset); }
 INLINE I i_dot(I sum, X x, B b) { return _mm512_dpbusd_epi32(sum, b, x); }
 
+#define TILE_UNITS(rows) 4
 #define ROW_TILE 6                  // 24 sums, 4 weights, 1 operand
 #define GROUP_TILE 3                // 12 sums in int32, 12 in f32
 #define MANY_ROWS 33

@@ -6,7 +6,7 @@
 //   X, x_load        four values of an operand, in every lane
 //   i_start(offset)  what a sum starts with: `offset` if i_dot takes weights as stored (+ 128), else 0
 //   i_dot(sum, X, B) sum of each lane's four products; exact
-//   UNITS_AT(rows)   units of sixteen columns of a tile of `rows` rows
+//   TILE_UNITS(rows) units of sixteen columns of a tile of `rows` rows
 //   ROW_TILE         rows of the tallest tile; GROUP_TILE with a scale per group, which needs two accumulators for each unit
 //   CHAINS           of the arithmetic probe
 //
@@ -201,7 +201,7 @@ INLINE Tile tile_at(const ck_int8_product *p, size_t row, size_t column, size_t 
 // ahead; several passes share a block of k, and each prefetches its part of the next block.
 static void multiply_few(const ck_int8_product *p, size_t all) {
     const size_t tallest = p->form == CK_INT8_GROUPS ? GROUP_TILE : ROW_TILE;
-    const size_t passes = (p->m + tallest - 1) / tallest, width = UNITS_AT((p->m + passes - 1) / passes);
+    const size_t passes = (p->m + tallest - 1) / tallest, width = TILE_UNITS((p->m + passes - 1) / passes);
     _Alignas(64) int32_t partial[MANY_ROWS * CK_PANEL];
     FOR_PANELS(p, n, end) {
         const size_t units = (end - n + 15) / 16, sides = (units + width - 1) / width;
@@ -243,7 +243,7 @@ INLINE size_t next_height(size_t left, size_t tallest) {
 
 // Many rows: blocks of k that stay in the first-level cache while a block of rows passes over them.
 static void multiply_many(const ck_int8_product *p, size_t all) {
-    const size_t tallest = p->form == CK_INT8_GROUPS ? GROUP_TILE : ROW_TILE, width = UNITS_AT(tallest);
+    const size_t tallest = p->form == CK_INT8_GROUPS ? GROUP_TILE : ROW_TILE, width = TILE_UNITS(tallest);
     const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
     const size_t share = ck_round_up((p->m + shares - 1) / shares, tallest);
     const size_t blocks = (all + MANY_QUADS - 1) / MANY_QUADS, block = ck_round_up((all + blocks - 1) / blocks, 8);

@@ -1,17 +1,18 @@
 // Products for one instruction set; included by its file, which supplies V (sixteen float lanes), the v_ functions and
-//   UNITS_AT(rows)   units of sixteen columns that a register tile of `rows` rows covers
-//   MANY_ROWS        rows from which the weights are first widened to f32 in a buffer (operands of bf16: read in blocks)
-//   EXPAND_UNITS     units of that buffer
-//   BLOCK_COLUMNS    k of a block when there are many rows
-//   BLOCK_ROWS       rows of a block then
-//   FEW_BYTES        panel bytes of a block when there are few rows but several passes
+//   UNITS_AT(kind, rows)  units of sixteen columns that a register tile covers when there are `rows` rows
+//   TALLEST(units)   rows of the highest tile of that width
+//   MOST_UNITS       the greatest UNITS_AT of several rows
+//   BLOCK_COLUMNS    k of a block over which several tiles pass
+//   BLOCK_ROWS       rows of a block
 //   DOT_PRODUCT      defined if v_dot multiplies bf16 pairs: then operands of bf16 products are bf16
 //   DOT_COLUMNS      BLOCK_COLUMNS of such products
 //
-// A tile is up to six rows by up to four units, all accumulators in registers. Each accumulator is one chain over k: how the
+// A tile is up to fourteen rows by up to four units, all accumulators in registers. Each accumulator is one chain over k: how the
 // rows, columns and k blocks are cut changes nothing in any result.
 
-enum { PAIRS, FLOATS, DOTS };                   // weights as bf16 pairs, as f32, as bf16 pairs for bf16 operands
+// Weights as bf16 pairs, widened in registers; the same, and what was widened is kept for the next tiles; as f32; as bf16 pairs
+// for bf16 operands.
+enum { PAIRS, KEEP, FLOATS, DOTS };
 enum { FROM_ZERO, FROM_C, FROM_C_SCALED };      // what chains start with
 
 typedef struct Tile {
@@ -25,9 +26,20 @@ typedef struct Tile {
     int start;
     const float *scale;     // [rows], for FROM_C_SCALED
     size_t tail;            // columns of the last unit that exist: 16 but for the end of a matrix
-    const char *next;       // memory to prefetch: `lines` cache lines for each k pair, `step` bytes apart
+    float *keep;            // [k][units][16], for KEEP
+    const char *next;       // memory to fetch into the second-level cache: some lines for each k pair, `step` bytes apart
     size_t step;
 } Tile;
+
+// How far a single pass looks ahead: into the second-level cache, whose requests leave the few fill buffers of the first level
+// soon, and from there.
+#define FAR 16384
+#define NEAR 4096
+// k of a block when one tile has all rows: the panel is in the second-level cache, and chains need not be interrupted.
+#define ONCE_COLUMNS 1536
+
+// Lines for each k pair: none, one, two, or every line that the tile itself reads.
+enum { NONE, ONE, TWO, ALL };
 
 #ifndef DOT_COLUMNS
 #define DOT_COLUMNS BLOCK_COLUMNS
@@ -35,88 +47,116 @@ typedef struct Tile {
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int kind, const size_t lines) {
-    V sum[6][4];
-    UNROLL for (size_t i = 0; i < rows; i++) {
+// Operands of a tile: every third row has a pointer, the two behind it are reached by the stride. So fourteen rows need no more
+// registers than there are.
+typedef struct Rows {
+    const char *at[5];
+} Rows;
+
+INLINE Rows rows_at(const void *a, size_t row_bytes, const size_t rows) {
+    Rows r;
+    UNROLL for (size_t i = 0; i < rows; i += 3) r.at[i / 3] = (const char *)a + i * row_bytes;
+    return r;
+}
+INLINE void step_rows(Rows *r, size_t bytes, const size_t rows) {
+    UNROLL for (size_t i = 0; i < rows; i += 3) {
+        r->at[i / 3] += bytes;
+        __asm__("" : "+r"(r->at[i / 3]));       // or the compiler makes a register of every row again
+    }
+}
+INLINE const void *row_at(const Rows *r, size_t i, size_t row_bytes) { return r->at[i / 3] + i % 3 * row_bytes; }
+
+// Operands are loaded where they are used: loaded earlier they would cost accumulators their registers.
+#define IN_ORDER __asm__ volatile("" ::: "memory")
+
+// What a tile fetches with a k pair; `w` are its own weights, `rows` of them `apart` bytes apart. `near` lines of its own come
+// from the second-level cache.
+INLINE void fetch(const int lines, const size_t units, const bool near, const char *next, const char *w, const size_t rows, size_t apart) {
+    UNROLL for (size_t l = 0; l < (lines == ALL ? 0 : (size_t)lines); l++) __builtin_prefetch(next + l * 64, 0, 2);
+    UNROLL for (size_t r = 0; r < (lines == NONE ? 0 : rows); r++)
         UNROLL for (size_t u = 0; u < units; u++) {
-            const float *c = t->c + i * t->c_stride + u * 16;
-            if (t->start == FROM_ZERO) sum[i][u] = v_zero();
-            else sum[i][u] = v_load_n(c, u + 1 < units ? 16 : t->tail);
-            if (t->start == FROM_C_SCALED) sum[i][u] = v_mul(sum[i][u], v_all(t->scale[i]));
+            if (lines == ALL) __builtin_prefetch(next + r * apart + u * 64, 0, 2);
+            if (near) __builtin_prefetch(w + r * apart + u * 64 + NEAR, 0, 3);
+        }
+}
+
+INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int kind, const int lines) {
+    V sum[14][4];
+    if (t->start == FROM_ZERO) {
+        UNROLL for (size_t i = 0; i < rows; i++)
+            UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_zero();
+    } else {
+        UNROLL for (size_t i = 0; i < rows; i++) {
+            const float *c = t->c + i * t->c_stride;
+            UNROLL for (size_t u = 0; u + 1 < units; u++) sum[i][u] = v_load(c + u * 16);
+            sum[i][units - 1] = v_load_n(c + (units - 1) * 16, t->tail);
+        }
+        if (t->start == FROM_C_SCALED) {
+            UNROLL for (size_t i = 0; i < rows; i++)
+                UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_mul(sum[i][u], v_all(t->scale[i]));
         }
     }
     const char *next = t->next;
-    const size_t step = t->step, stride = t->a_stride, k_end = t->k;
+    const size_t step = t->step, k_end = t->k;
     if (kind == DOTS) {
 #ifdef DOT_PRODUCT
-        const uint16_t *a = t->a, *w = t->w;
-        const size_t w_step = t->w_columns * 2;
-        for (size_t k = 0; k < k_end; k += 2, w += w_step) {
+        const uint16_t *w = t->w;
+        const size_t w_step = t->w_columns * 2, row_bytes = t->a_stride * 2;
+        Rows a = rows_at(t->a, row_bytes, rows);
+        for (size_t k = 0; k < k_end; k += 2, w += w_step, next += step) {
             D b[4];
             UNROLL for (size_t u = 0; u < units; u++) b[u] = d_load(w + u * 32);
-            UNROLL for (size_t l = 0; l < lines; l++) __builtin_prefetch(next + l * 64);
-            next += step;
+            fetch(lines, units, true, next, (const char *)w, 1, 0);
             UNROLL for (size_t i = 0; i < rows; i++) {
-                D x = d_all(a + i * stride + k);
+                D x = d_all(row_at(&a, i, row_bytes));
                 UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_dot(x, b[u], sum[i][u]);
+                IN_ORDER;
             }
+            step_rows(&a, 4, rows);
         }
 #endif
-    } else if (kind == PAIRS) {
-        const float *a = t->a;
-        const uint16_t *w = t->w;
-        const size_t w_step = t->w_columns * 2;
-        for (size_t k = 0; k < k_end; k += 2, w += w_step) {
-            V b[4];
-            UNROLL for (size_t u = 0; u < units; u++) b[u] = v_pair_low(w + u * 32);
-            UNROLL for (size_t l = 0; l < lines; l++) __builtin_prefetch(next + l * 64);
-            next += step;
-            UNROLL for (size_t i = 0; i < rows; i++) {
-                V x = v_all(a[i * stride + k]);
-                UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_fma(x, b[u], sum[i][u]);
-            }
-            UNROLL for (size_t u = 0; u < units; u++) b[u] = v_pair_high(w + u * 32);
-            UNROLL for (size_t i = 0; i < rows; i++) {
-                V x = v_all(a[i * stride + k + 1]);
-                UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_fma(x, b[u], sum[i][u]);
-            }
-        }
     } else {
-        const float *a = t->a, *w = t->w;
-        const size_t w_step = t->w_columns;
-        for (size_t k = 0; k < k_end; k += 2, w += 2 * w_step) {
-            UNROLL for (size_t l = 0; l < lines; l++) {
-                __builtin_prefetch(next + l * 64);
-                __builtin_prefetch(next + step / 2 + l * 64);
-            }
-            next += step;
+        const size_t row_bytes = t->a_stride * 4, w_step = t->w_columns * 4;        // bytes of a k pair of bf16, of a k of f32
+        const char *w = t->w;
+        float *keep = t->keep;
+        Rows a = rows_at(t->a, row_bytes, rows);
+        for (size_t k = 0; k < k_end; k += 2, w += kind == FLOATS ? 2 * w_step : w_step, next += step) {
+            fetch(lines, units, kind != FLOATS || lines == ALL, next, w, kind == FLOATS ? 2 : 1, w_step);
             UNROLL for (size_t half = 0; half < 2; half++) {
                 V b[4];
-                UNROLL for (size_t u = 0; u < units; u++) b[u] = v_load(w + half * w_step + u * 16);
+                UNROLL for (size_t u = 0; u < units; u++) {
+                    if (kind == FLOATS) b[u] = v_load((const float *)(w + half * w_step) + u * 16);
+                    else b[u] = half ? v_pair_high((const uint16_t *)w + u * 32) : v_pair_low((const uint16_t *)w + u * 32);
+                    if (kind == KEEP) v_store(keep + u * 16, b[u]);
+                }
+                if (kind == KEEP) keep += units * 16;
                 UNROLL for (size_t i = 0; i < rows; i++) {
-                    V x = v_all(a[i * stride + k + half]);
+                    V x = v_all(((const float *)row_at(&a, i, row_bytes))[half]);
                     UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_fma(x, b[u], sum[i][u]);
+                    IN_ORDER;
                 }
             }
+            step_rows(&a, 8, rows);
         }
     }
     UNROLL for (size_t i = 0; i < rows; i++) {
-        UNROLL for (size_t u = 0; u < units; u++)
-            v_store_n(t->c + i * t->c_stride + u * 16, sum[i][u], u + 1 < units ? 16 : t->tail);
+        float *c = t->c + i * t->c_stride;
+        UNROLL for (size_t u = 0; u + 1 < units; u++) v_store(c + u * 16, sum[i][u]);
+        v_store_n(c + (units - 1) * 16, sum[i][units - 1], t->tail);
     }
 }
 
 // One function for each height, so that every accumulator has its register.
 #define TILES(name, kind, lines)                                                                                               \
     static void name(const Tile *t, size_t rows, size_t units) {                                                               \
-        switch (units * 8 + rows) {                                                                                            \
+        switch (units * 16 + rows) {                                                                                            \
         TILE_CASES(kind, lines)                                                                                                \
         default: __builtin_unreachable();                                                                                      \
         }                                                                                                                      \
     }
 #define TILE_CASE(rows, units, kind, lines)                                                                                    \
-    case (units) * 8 + (rows):                                                                                                 \
-        tile(t, rows, units, kind, (lines) < (units) ? (lines) : (units));                                                     \
+    case (units) * 16 + (rows):                                                                                                 \
+        tile(t, rows, units, kind, lines);                                                                                     \
         break;
 #define TILE_ROW_CASES(units, kind, lines)                                                                                     \
     TILE_CASE(1, units, kind, lines)                                                                                           \
@@ -126,9 +166,20 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
     TILE_CASE(5, units, kind, lines)                                                                                           \
     TILE_CASE(6, units, kind, lines)
 #ifdef WIDE_TILES
+#define TILE_HIGH_CASES(units, kind, lines)                                                                                    \
+    TILE_CASE(7, units, kind, lines)                                                                                           \
+    TILE_CASE(8, units, kind, lines)                                                                                           \
+    TILE_CASE(9, units, kind, lines)                                                                                           \
+    TILE_CASE(10, units, kind, lines)                                                                                          \
+    TILE_CASE(11, units, kind, lines)                                                                                          \
+    TILE_CASE(12, units, kind, lines)                                                                                          \
+    TILE_CASE(13, units, kind, lines)                                                                                          \
+    TILE_CASE(14, units, kind, lines)
 #define TILE_CASES(kind, lines)                                                                                                \
     TILE_ROW_CASES(1, kind, lines)                                                                                             \
+    TILE_HIGH_CASES(1, kind, lines)                                                                                            \
     TILE_ROW_CASES(2, kind, lines)                                                                                             \
+    TILE_HIGH_CASES(2, kind, lines)                                                                                            \
     TILE_ROW_CASES(3, kind, lines)                                                                                             \
     TILE_ROW_CASES(4, kind, lines)
 #else
@@ -136,43 +187,34 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
     TILE_ROW_CASES(1, kind, lines)                                                                                             \
     TILE_CASE(1, 2, kind, lines)                                                                                               \
     TILE_CASE(2, 2, kind, lines)                                                                                               \
-    TILE_CASE(3, 2, kind, lines)                                                                                               \
     TILE_CASE(1, 3, kind, lines)                                                                                               \
     TILE_CASE(1, 4, kind, lines)
 #endif
 
-TILES(tile_pairs, PAIRS, 0)
-TILES(tile_pairs_prefetch, PAIRS, 4)
-TILES(tile_floats, FLOATS, 0)
-TILES(tile_floats_prefetch, FLOATS, 4)
+typedef void TileFunction(const Tile *t, size_t rows, size_t units);
+#define TILE_KINDS(name, kind)                                                                                                 \
+    TILES(name##_none, kind, NONE)                                                                                             \
+    TILES(name##_one, kind, ONE)                                                                                               \
+    TILES(name##_two, kind, TWO)                                                                                               \
+    TILES(name##_all, kind, ALL)                                                                                               \
+    static TileFunction *const name[] = {[NONE] = name##_none, [ONE] = name##_one, [TWO] = name##_two, [ALL] = name##_all};
+
+TILE_KINDS(tile_pairs, PAIRS)
+TILE_KINDS(tile_keep, KEEP)
+TILE_KINDS(tile_floats, FLOATS)
 #ifdef DOT_PRODUCT
-TILES(tile_dots, DOTS, 0)
-TILES(tile_dots_prefetch_1, DOTS, 1)
-TILES(tile_dots_prefetch_2, DOTS, 2)
-TILES(tile_dots_prefetch, DOTS, 4)
+TILE_KINDS(tile_dots, DOTS)
 #endif
 
-static void run_tile(const Tile *t, size_t rows, size_t units, int kind, size_t lines) {
-    if (kind == FLOATS) {
-        if (lines) tile_floats_prefetch(t, rows, units);
-        else tile_floats(t, rows, units);
-        return;
-    }
+INLINE void run_tile(const Tile *t, size_t rows, size_t units, int kind, int lines) {
 #ifdef DOT_PRODUCT
     if (kind == DOTS) {
-        if (lines == 0) tile_dots(t, rows, units);
-        else if (lines == 1) tile_dots_prefetch_1(t, rows, units);
-        else if (lines == 2) tile_dots_prefetch_2(t, rows, units);
-        else tile_dots_prefetch(t, rows, units);
+        tile_dots[lines](t, rows, units);
         return;
     }
 #endif
-    if (lines) tile_pairs_prefetch(t, rows, units);
-    else tile_pairs(t, rows, units);
+    (kind == FLOATS ? tile_floats : kind == KEEP ? tile_keep : tile_pairs)[lines](t, rows, units);
 }
-
-// The height of the next tile when `left` rows remain: sixes, and two even halves at the end.
-INLINE size_t tile_rows(size_t left) { return left >= 12 || left == 6 ? 6 : left > 6 ? (left + 1) / 2 : left; }
 
 INLINE int product_kind(ck_type type) {
 #ifdef DOT_PRODUCT
@@ -185,18 +227,36 @@ INLINE const void *advance(const void *a, int kind, size_t elements) {
     return (const char *)a + elements * (kind == DOTS ? 2 : 4);
 }
 
-// All rows of one block of columns and k: `t` describes the first row. Between tiles, `later` lines from t.next on, t.step bytes
-// apart, are prefetched.
-static void run_rows(Tile t, size_t rows, size_t units, int kind, size_t later) {
-    const size_t share = later * 6 / (rows + 1) + 1;
-    for (size_t i = 0; i < rows;) {
-        size_t height = tile_rows(rows - i);
-        for (size_t l = later < share ? later : share; l > 0; l--, later--, t.next += t.step) __builtin_prefetch(t.next);
-        run_tile(&t, height, units, kind, 0);
+INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+// The height of the next tile when `left` rows remain: highest ones, and two even halves at the end.
+INLINE size_t tile_rows(size_t left, size_t tallest) {
+    return left >= 2 * tallest || left == tallest ? tallest : left > tallest ? (left + 1) / 2 : left;
+}
+
+// All rows of one block of columns and k: `t` describes the first row. Of several tiles the first keeps the weights that it
+// widens in t.keep. They share `lines` cache lines to fetch for each k pair (at most two in one tile), in order from t.next; if
+// t.step is set, the first tile fetches lines like its own from t.next instead.
+static void run_rows(Tile t, size_t rows, size_t units, int kind, size_t lines) {
+    const size_t tallest = TALLEST(units);
+    size_t passes = (rows + tallest - 1) / tallest;
+    bool own = t.step > 0;
+    if (kind == PAIRS && passes > 1) kind = KEEP;
+    for (size_t i = 0; i < rows; passes--, own = false) {
+        const size_t height = tile_rows(rows - i, tallest), share = lines > passes ? 2 : lines > 0;
+        if (!own) t.step = share * 64;
+        run_tile(&t, height, units, kind, own ? ALL : share == 2 ? TWO : share == 1 ? ONE : NONE);
+        t.next += t.k / 2 * t.step;
+        lines -= share;
         t.a = advance(t.a, kind, height * t.a_stride);
         t.c += height * t.c_stride;
         if (t.scale) t.scale += height;
         i += height;
+        if (kind == KEEP) {
+            kind = FLOATS;
+            t.w = t.keep;
+            t.w_columns = units * 16;
+        }
     }
 }
 
@@ -240,71 +300,44 @@ INLINE Tile tile_at(const ck_product *p, int kind, size_t row, size_t column, si
     };
 }
 
-INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-// Few rows: every weight comes from memory once, and arithmetic must not wait for it. One pass over a panel prefetches 4 KB
-// ahead; several passes share a block of k small enough for the first-level cache and prefetch the next block between them.
-static void multiply_few(const ck_product *p) {
-    const int kind = product_kind(p->type);
-    const size_t element = ck_size(p->type), passes = (p->m + 5) / 6, width = UNITS_AT(p->m);
+// A single pass over each panel: its chains never leave the registers.
+static void multiply_once(const ck_product *p, const int kind) {
+    const size_t element = ck_size(p->type);
     FOR_PANELS(p, n, end) {
+        Tile t = tile_at(p, kind, 0, n, 0, p->k);
         const size_t units = (end - n + 15) / 16;
-        const bool one_pass = passes == 1 && width >= units;
-        const size_t block = one_pass ? p->k : FEW_BYTES / (CK_PANEL * element);
-        for (size_t k = 0; k < p->k; k += block) {
-            const size_t depth = smaller(block, p->k - k), ahead = one_pass ? 4096 : depth * CK_PANEL * element;
-            size_t lines_before = 0;
-            for (size_t u = 0; u < units; u += width) {
-                const size_t across = smaller(width, units - u), column = n + u * 16;
-                size_t row = 0;
-                for (size_t pass = 0; pass < passes; pass++) {
-                    size_t height = (p->m - row + passes - pass - 1) / (passes - pass), lines = pass == 0 ? across : 0;
-                    Tile t = tile_at(p, kind, row, column, k, depth);
-                    t.tail = smaller(16, end - column - (across - 1) * 16);
-                    t.next = (const char *)t.w + ahead;
-                    t.step = 2 * CK_PANEL * element;
-                    if (!one_pass && units == 4) {
-                        // The four lines of a k pair are shared out to the passes so that the next block comes in address order.
-                        if (across == 4) lines = passes == 1 ? 4 : passes == 2 ? 2 : passes == 3 ? (pass == 0 ? 2 : 1) : pass < 4 ? 1 : 0;
-                        t.step = lines * 64 * element / 2;
-                        t.next = weights_at(p, n, k) + ahead + lines_before * depth / 2 * 64 * element / 2;
-                        lines_before += lines;
-                    }
-                    run_tile(&t, height, across, kind, lines);
-                    row += height;
-                }
-            }
-        }
+        t.tail = smaller(16, end - n - (units - 1) * 16);
+        t.next = (const char *)t.w + FAR;
+        t.step = 2 * CK_PANEL * element;
+        run_tile(&t, p->m, units, kind, ALL);
     }
 }
 
-// Many rows: blocks of k whose weights stay in the first-level cache while the rows pass over them.
-static void multiply_many(const ck_product *p) {
-    const int kind = product_kind(p->type);
+// Blocks of k that stay in the caches while the rows pass over them; meanwhile the next block is fetched in address order, its
+// lines shared out to the passes. Every weight comes from memory once for each block of rows.
+static void multiply_blocks(const ck_product *p, const int kind) {
     const size_t element = ck_size(p->type);
-    const size_t most = kind == DOTS ? DOT_COLUMNS : BLOCK_COLUMNS;
-    const size_t blocks = (p->k + most - 1) / most, block = (p->k / 2 + blocks - 1) / blocks * 2;
-    const size_t width = kind == DOTS ? 4 : EXPAND_UNITS;
     // Equal shares of rows, in whole tiles: a short last one would cost a pass over the weights.
     const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS, share = ((p->m + shares - 1) / shares + 5) / 6 * 6;
-    _Alignas(64) float wide[BLOCK_COLUMNS * EXPAND_UNITS * 16];
+    _Alignas(64) float wide[BLOCK_COLUMNS * MOST_UNITS * 16];
     for (size_t row = 0; row < p->m; row += share) {
-        const size_t rows = smaller(share, p->m - row);
+        const size_t rows = smaller(share, p->m - row), width = UNITS_AT(kind, rows);
+        const size_t most = kind == DOTS ? DOT_COLUMNS : rows <= TALLEST(width) ? ONCE_COLUMNS : BLOCK_COLUMNS;
+        const size_t blocks = (p->k + most - 1) / most, block = (p->k / 2 + blocks - 1) / blocks * 2;
         FOR_PANELS(p, n, end) {
+            const bool whole = end - n == CK_PANEL && p->type == CK_BF16;
             for (size_t k = 0; k < p->k; k += block) {
-                const size_t depth = smaller(block, p->k - k);
+                const size_t depth = smaller(block, p->k - k), bytes = depth * CK_PANEL * element;
+                const char *next = weights_at(p, n, k) + bytes;
                 for (size_t column = n; column < end; column += width * 16) {
                     const size_t units = smaller(width, (end - column + 15) / 16);
                     Tile t = tile_at(p, kind, row, column, k, depth);
                     t.tail = smaller(16, end - column - (units - 1) * 16);
-                    if (kind != DOTS) {
-                        t.next = column + width * 16 < end ? (const char *)t.w + width * 64 : weights_at(p, n, k + depth);
-                        t.step = CK_PANEL * 4;
-                        expand(t.w, p->type, CK_PANEL, depth, units * 16, wide);
-                        t.w = wide;
-                        t.w_columns = units * 16;
-                    }
-                    run_rows(t, rows, units, kind == DOTS ? DOTS : FLOATS, kind == DOTS ? 0 : depth * element / 4);
+                    t.keep = wide;
+                    t.next = whole ? next : (const char *)t.w + bytes;
+                    t.step = whole ? 0 : 2 * CK_PANEL * element;
+                    next += depth / 2 * units * 64;
+                    run_rows(t, rows, units, kind, whole ? units : 0);
                 }
             }
         }
@@ -312,11 +345,12 @@ static void multiply_many(const ck_product *p) {
 }
 
 static void multiply(const ck_product *p) {
+    const int kind = product_kind(p->type);
     if (p->k == 0) {
         for (size_t i = 0; i < p->m && !p->accumulate; i++) memset(p->c + i * p->c_stride + p->n0, 0, (p->n1 - p->n0) * sizeof(float));
-    } else if (p->m < MANY_ROWS) {
-        multiply_few(p);
+    } else if (p->m <= TALLEST(4)) {
+        multiply_once(p, kind);
     } else {
-        multiply_many(p);
+        multiply_blocks(p, kind);
     }
 }

@@ -11,7 +11,7 @@ package final class ModelRunner: StepModel {
     private let memory: KeyValueMemory
     private var logits: FloatMatrix
     private var batch = Batch()
-    private var sampler: Sampler
+    private let seats: [SamplingSeat]
 
     /// - Parameter pages: KV pages to take memory for. `model.limits.logitRows` bounds how many sequences may sample in a step.
     /// - Throws: `FileError` when the system refuses the memory.
@@ -19,7 +19,9 @@ package final class ModelRunner: StepModel {
         self.model = model
         memory = try KeyValueMemory(geometry: model.weights.keyValueGeometry, pages: pages)
         logits = try model.logitMatrix(rows: model.limits.logitRows)
-        sampler = Sampler(vocabulary: model.shape.vocabulary)
+        // Two for each thread: one that is delayed leaves the other's work to the rest.
+        let vocabulary = model.shape.vocabulary
+        seats = (0..<model.team.threads * 2).map { _ in SamplingSeat(Sampler(vocabulary: vocabulary)) }
     }
 
     package func run(_ plan: StepPlan) -> [SampleOutcome?] {
@@ -33,17 +35,32 @@ package final class ModelRunner: StepModel {
     }
 
     private func sample(_ plan: StepPlan) -> [SampleOutcome?] {
+        let sampling = plan.segments.indices.filter { plan.segments[$0].samples }
+        let taken = min(seats.count, sampling.count)
+        let round = SamplingRound(runner: self, plan: plan, segments: sampling, seats: taken)
+        model.team.run(chunks: taken) { round.runner.fill($0, round) }
         var outcomes = [SampleOutcome?](repeating: nil, count: plan.segments.count)
-        for (index, segment) in plan.segments.enumerated() where segment.samples {
-            outcomes[index] = logits.withRow(batch.segments[index].logitRow) { row in choose(row, for: segment.sequence) }
+        for seat in seats[..<taken] {
+            for chosen in seat.chosen { outcomes[chosen.segment] = chosen.outcome }
+            seat.chosen.removeAll(keepingCapacity: true)
         }
         return outcomes
     }
 
-    private func choose(_ row: Span<Float>, for sequence: ScheduledSequence) -> SampleOutcome {
+    /// Chooses for every `round.seats`th of the segments that sample, beginning with the one numbered `number`.
+    private func fill(_ number: Int, _ round: SamplingRound) {
+        let seat = seats[number]
+        for place in stride(from: number, to: round.segments.count, by: round.seats) {
+            let index = round.segments[place]
+            let outcome = logits.withRow(batch.segments[index].logitRow) { choose($0, for: round.plan.segments[index].sequence, with: seat) }
+            seat.chosen.append((index, outcome))
+        }
+    }
+
+    private func choose(_ row: Span<Float>, for sequence: ScheduledSequence, with seat: SamplingSeat) -> SampleOutcome {
         let sampling = sequence.request.sampling
         do throws(SamplingError) {
-            let sampled = try sampler.sample(
+            let sampled = try seat.sampler.sample(
                 row, parameters: sampling, history: sampling.penalizes ? history(of: sequence) : nil, position: sequence.generated.count)
             return .token(sampled.token, logprob: sampled.logprob, alternatives: sampled.alternatives)
         } catch {
@@ -61,6 +78,25 @@ package final class ModelRunner: StepModel {
         sequence.modelState = kept
         return kept.history
     }
+}
+
+/// A sampler and what it has chosen in this step. One thread at a time.
+private final class SamplingSeat {
+    var sampler: Sampler
+    var chosen: [(segment: Int, outcome: SampleOutcome)] = []
+
+    init(_ sampler: Sampler) { self.sampler = sampler }
+}
+
+/// What the threads of a team need to share out the sampling of one step.
+private struct SamplingRound: @unchecked Sendable {
+    // Sendable by argument: `run` returns after its last chunk, and meanwhile nobody writes but chunk i to seat i and to the states of
+    // the sequences whose place is i modulo `seats`.
+    let runner: ModelRunner
+    let plan: StepPlan
+    /// Indices of the segments that sample.
+    let segments: [Int]
+    let seats: Int
 }
 
 private final class PenaltyState {

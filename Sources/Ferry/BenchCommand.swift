@@ -6,16 +6,19 @@ internal import Model
 internal import Platform
 internal import Weights
 
-struct BenchCommand: ParsableCommand {
+struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure tokens per second beside what this machine could do at best.",
         discussion: """
             Each figure stands beside a limit measured in the same run: the arithmetic peak of the instruction that products use,
-            and plain prefetched memory reading. Medians of --repeats. --shape makes random weights; nothing is downloaded.
+            and plain prefetched memory reading. Medians of --repeats. --shape makes random weights; nothing is downloaded. The overhead is
+            what a worker's step spends beside the forward pass: scheduling, sampling, reporting.
 
             Examples:
               ferry bench --shape smollm2-135m
               ferry bench --model ~/models/Qwen2.5-0.5B-Instruct --prompt 2048 --batch 1,8 --json
+              ferry bench --quality --model models/pilot --text models/pilot/recall-eval.jsonl --weights int8,int8g32
+              ferry bench --shape smollm2-135m --json > before.json; ferry bench --shape smollm2-135m --compare before.json
 
             Shapes: \(SyntheticModel.all.map(\.name).joined(separator: ", ")).
             """)
@@ -28,10 +31,14 @@ struct BenchCommand: ParsableCommand {
     @Option(name: .long, help: "Compute threads; 0: one per core.") var threads = 0
     @Option(name: .long, help: "Forms of the weights, separated by commas: \(WeightForm.names).") var weights = "bf16"
     @Option(name: .long, help: "How often each figure is measured.") var repeats = 5
+    @Option(name: .long, help: "An earlier --json output; ratios to it are shown.") var compare: String?
+    @Flag(name: .long, help: "Measure what forms of weights cost in quality, beside bf16, over --text; no speeds.") var quality = false
+    @Option(name: .long, help: "A text, or a .jsonl file of chats with messages and answer.") var text: String?
     @Flag(name: .long, help: "JSON on standard output.") var json = false
 
     func validate() throws {
         guard (model == nil) != (shape == nil) else { throw ValidationError("exactly one of --model and --shape was expected") }
+        guard !quality || (model != nil && text != nil) else { throw ValidationError("--quality asks for --model and --text") }
         if let shape, SyntheticModel.named(shape) == nil {
             throw ValidationError("--shape is \"\(shape)\", one of \(SyntheticModel.all.map(\.name).joined(separator: ", ")) was expected")
         }
@@ -58,9 +65,10 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() async throws {
         let team = try LocalWorker.threadTeam(threads: threads)
-        var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name)
+        if quality { return try measureQuality(team) }
+        var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name, earlier: try compare.map { try EarlierBench(file: $0) })
         for form in try forms() {
             let loaded = try load(form, team)
             let probe = MachineProbe(team: team, clock: SystemClock())
@@ -68,11 +76,27 @@ struct BenchCommand: ParsableCommand {
                 weights: loaded, team: team, prompt: prompt, generate: generate, largestBatch: try batches().max() ?? 1, repeats: repeats)
             // Limits are measured around the figures, since the machine's state drifts by itself.
             var limits = MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read())
-            let figures = [bench.prefill()] + (try batches()).map(bench.decode)
+            let engine = EngineBenchmark(
+                weights: loaded, threads: team.threads, instructionSet: team.instructionSet, prompt: prompt, generate: generate)
+            var figures = [bench.prefill()]
+            for batch in try batches() {
+                var figure = bench.decode(batch)
+                let step = try await engine.step(batch)
+                figure.overhead = max(0, 1 - Double(batch) / figure.tokensPerSecond / step)
+                figures.append(figure)
+            }
             limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read()))
             report.add(figures, limits: limits, weights: form.name, instruction: probe.instruction(form))
         }
         try StandardOutput.write((json ? report.json : report.table) + "\n")
+    }
+
+    private func measureQuality(_ team: ThreadTeam) throws {
+        guard let text, let model else { return }
+        let texts = try QualityTexts(file: text, model: model).texts
+        let reference = try load(.bf16, team)
+        let figures = try forms().map { try QualityBenchmark(reference: reference, other: load($0, team), team: team).measure(texts) }
+        try StandardOutput.write((json ? QualityBenchmark.json(figures) : QualityBenchmark.table(figures)) + "\n")
     }
 
     private func load(_ form: WeightForm, _ team: ThreadTeam) throws -> DecoderWeights {

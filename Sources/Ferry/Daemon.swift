@@ -61,13 +61,13 @@ struct Daemon {
         if tls == nil, configuration.keys.isEmpty, let first = bound.first { suggest(first, model: local.hello.modelName) }
 
         let drain = settings.seconds("shutdown.drain")
-        var group = ServiceGroupConfiguration(
+        // The group's own limits do not help: they cancel tasks, and a task that waits for a thread heeds no cancellation.
+        let group = ServiceGroupConfiguration(
             services: [
                 .init(service: WorkerService(local: local)),
                 .init(service: GatewayService(gateway: gateway, server: server, adminServer: adminServer, drain: drain, logger: logger)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "ferry.services") { _ in SwiftLogNoOpLogHandler() })
-        group.maximumGracefulShutdownDuration = drain + .seconds(10)
         try await ServiceGroup(configuration: group).run()
         await reactor.shutdown()
         logger.notice("stopped")
@@ -125,12 +125,24 @@ private struct GatewayService: Service {
     let drain: Duration
     let logger: Logger
 
+    private func limitShutdown() {
+        let limit = drain + ShutdownLimit.margin
+        let logger = logger
+        ShutdownLimit(limit: limit) {
+            logger.critical("not stopped after \(limit), with a thread that does not come to an end; exiting with status 1")
+        } end: {
+            // Without the handlers of `exit`, which would wait for or take memory from threads that still run.
+            _exit(1)
+        }.begin()
+    }
+
     /// For clients to take the error that ends what was cut off; connections that take longer are closed.
     private static let lastWords: Duration = .seconds(2)
 
     func run() async throws {
         async let running: Void = gateway.run()
         try? await gracefulShutdown()
+        limitShutdown()
         await gateway.beginDrain()
         let gateway = gateway
         let drain = drain

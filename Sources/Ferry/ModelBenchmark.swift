@@ -24,6 +24,8 @@ struct BenchFigure {
     /// Useful operations (2 per multiply-add) and bytes that must be read, per second.
     var gigaflops: Double
     var gigabytes: Double
+    /// Of a step, what the worker spends beside the forward pass; 0 to 1, nil where it was not measured.
+    var overhead: Double?
 }
 
 /// Times the forward pass of a model. Sampling, scheduling and text are not in it.

@@ -13,6 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
 
             Settings come from --set and flags, then the environment (FERRY_ENGINE_THREADS=4), then the file, then defaults.
             SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused. A second one ends them at once.
+            10 seconds after the time to drain the process ends in any case, with exit code 1 if something in it hangs.
             """)
 
     @Option(name: .long, help: "YAML file with settings; configs/local.yaml shows every key.") var config: String?

@@ -10,7 +10,7 @@ final class ActiveRequest {
     let route: Route
     let exchange: Exchange
     let arrived: MonotonicInstant
-    /// Given back as soon as the request is over, before the client has read the last byte.
+    /// Nil for what generates nothing; given back as soon as the request is over, before the client has read the last byte.
     var permit: AdmissionPermit?
     var stream: GenerationStream?
     /// What it will be logged as; nil while it is not over.

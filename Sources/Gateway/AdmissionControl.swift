@@ -80,6 +80,12 @@ package struct AdmissionControl: Sendable {
         precondition(sequences >= 0, "\(-sequences) more permits came back than were given")
     }
 
+    /// Work begins after a time without any, which says nothing of how fast work is done.
+    package mutating func workBegins(at now: MonotonicInstant) {
+        completions.skip(to: now)
+        prefill.skip(to: now)
+    }
+
     /// What the service got done since it was last told, from which the time to come back follows.
     package mutating func observe(completed: Int, prefilled: Int, at now: MonotonicInstant) {
         completions.observe(Double(completed), at: now)
@@ -87,7 +93,10 @@ package struct AdmissionControl: Sendable {
     }
 }
 
-/// A rate that forgets: events per second, weighted with a time constant.
+/// A rate that forgets: events per second, the older the less, by a time constant.
+///
+/// An observation says how many events there were since the one before, spread evenly, so that its weight is that of its time:
+/// after a long one only what it says counts, but no more than the time constant does.
 package struct RateEstimator: Sendable {
     /// About a minute of history decides: long enough to average over requests, short enough to follow a change of load.
     private static let timeConstant = 20.0
@@ -101,16 +110,19 @@ package struct RateEstimator: Sendable {
     package init() {}
 
     package mutating func observe(_ count: Double, at now: MonotonicInstant) {
-        guard let last else {
-            self.last = now
-            return
-        }
-        let elapsed = now.since(last).inSeconds
-        self.last = max(last, now)
+        guard let last else { return skip(to: now) }
+        let elapsed = max(0, now.since(last).inSeconds)
+        skip(to: now)
         let decay = exponential(-elapsed / Self.timeConstant)
-        weight = weight * decay + elapsed
-        amount = amount * decay + count
+        // The integral of what is left of each of its moments.
+        let remaining = Self.timeConstant * (1 - decay)
+        weight = weight * decay + remaining
+        // Within a millisecond nothing is forgotten, and the quotient would be one of rounding errors.
+        amount = amount * decay + (elapsed > 1e-3 ? count * remaining / elapsed : count)
     }
+
+    /// The time since the last observation is not observed.
+    package mutating func skip(to now: MonotonicInstant) { last = last.map { max($0, now) } ?? now }
 
     /// Events per second; nil before anything was measured.
     package var rate: Double? { weight > 0 && amount > 0 ? amount / weight : nil }
@@ -119,7 +131,7 @@ package struct RateEstimator: Sendable {
     package func time(for count: Double) -> Duration {
         guard let rate else { return .seconds(1) }
         let seconds = min(max(0, count) / rate, 3600)
-        return min(max(.milliseconds(Int64(seconds * 1000)), Self.shortest), Self.longest)
+        return min(max(.milliseconds(Int64((seconds * 1000).rounded())), Self.shortest), Self.longest)
     }
 
     /// e^x for x ≤ 0: (1 + x/1024)^1024, good to a thousandth for the few time constants that matter.

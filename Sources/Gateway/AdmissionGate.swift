@@ -21,6 +21,8 @@ package final class AdmissionGate: Sendable {
         return AdmissionPermit(gate: self, sequences: sequences, tokens: tokens)
     }
 
+    package func workBegins(at now: MonotonicInstant) { control.withLock { $0.workBegins(at: now) } }
+
     package func observe(completed: Int, prefilled: Int, at now: MonotonicInstant) {
         control.withLock { $0.observe(completed: completed, prefilled: prefilled, at: now) }
     }

@@ -55,20 +55,25 @@ package struct ChoiceStream: Sendable {
     private var matcher: StopMatcher
     private let minTokens: Int
     private let keepsTokens: Bool
+    /// What of the prompt's text is not yet taken. It goes before the answer, and shares the prompt's memory with other choices.
+    private var echo: Substring.UnicodeScalarView
     /// Not yet taken. While a slow client is paused it grows, up to the gateway's bound.
     private var pending = ChoiceDelta()
     package private(set) var finish: ChoiceFinish?
     /// Tokens that belong to the answer, the end token included.
     package private(set) var generated = 0
 
-    package init(stops: [String], includesStop: Bool, minTokens: Int, keepsTokens: Bool) {
+    /// - Parameter echo: text that goes before the answer's own; stop strings are not looked for in it.
+    package init(stops: [String], includesStop: Bool, minTokens: Int, keepsTokens: Bool, echo: String = "") {
+        self.echo = echo[...].unicodeScalars
         self.matcher = StopMatcher(stops, includesStop: includesStop)
         self.minTokens = minTokens
         self.keepsTokens = keepsTokens
     }
 
     package var isFinished: Bool { finish != nil }
-    /// About how many bytes wait to be taken: the text, and what its tokens and log probabilities will be written as.
+    /// About how many bytes of the answer wait to be taken: the text, and what its tokens and log probabilities will be written as.
+    /// An echo does not count, it takes no memory of its own.
     package var pendingBytes: Int {
         pending.text.utf8.count + pending.tokens.count * 6 + pending.reports.reduce(0) { $0 + ($1.alternatives.count + 1) * 64 }
     }
@@ -104,13 +109,20 @@ package struct ChoiceStream: Sendable {
     /// - Parameter limit: bytes of text that a chunk has at most; a chunk has a 64th as many log probabilities and half as many token
     ///   ids, which are longer when written. Nil: everything.
     package mutating func take(atMost limit: Int? = nil) -> ChoiceDelta? {
+        if !echo.isEmpty {
+            var part = ChoiceDelta()
+            let text = echo.prefix(throughUTF8: limit ?? .max)
+            part.text = String(text)
+            echo = echo[text.endIndex...]
+            return part
+        }
         guard !pending.text.isEmpty || (finish != nil && !pending.isEmpty) else { return nil }
         guard let limit, pending.text.utf8.count > limit || pending.reports.count > limit / 64 || pending.tokens.count > limit / 2 else {
             defer { pending = ChoiceDelta() }
             return pending
         }
         var part = ChoiceDelta()
-        part.text = String(pending.text.unicodeScalars.prefix(throughUTF8: limit))
+        part.text = String(pending.text[...].unicodeScalars.prefix(throughUTF8: limit))
         pending.text.unicodeScalars.removeFirst(part.text.unicodeScalars.count)
         part.reports = Array(pending.reports.prefix(limit / 64))
         pending.reports.removeFirst(part.reports.count)
@@ -120,7 +132,7 @@ package struct ChoiceStream: Sendable {
     }
 }
 
-extension String.UnicodeScalarView {
+extension Substring.UnicodeScalarView {
     /// Whole scalars of at most `limit` bytes of UTF-8, at least one.
     fileprivate func prefix(throughUTF8 limit: Int) -> Substring.UnicodeScalarView {
         var count = 0

@@ -77,11 +77,15 @@ extension Gateway: RequestActor {
         guard !isDraining else { throw APIError(.draining, "this server is shutting down and takes no new work", retryAfter: .seconds(5)) }
         guard let channel else { throw APIError(.modelLoading, "the model is not ready yet", retryAfter: .seconds(2)) }
         let request = ActiveRequest(nextRequest(), id: id, route: route, exchange, arrived: arrived)
-        // Four bytes a token is what English text has; the prompt's real length replaces it.
-        do {
-            request.permit = try gate.admit(sequences: 1, tokens: exchange.body.count / 4)
-        } catch {
-            throw overloaded(error)
+        if route.generates {
+            // Four bytes a token is what English text has; the prompt's real length replaces it. A prompt that is longer than a
+            // sequence can be will be refused when it has been read, and keeps nobody waiting until then.
+            let estimate = min(exchange.body.count / 4, channel.hello.sequenceLimit)
+            do {
+                request.permit = try gate.admit(sequences: 1, tokens: estimate)
+            } catch {
+                throw overloaded(error)
+            }
         }
         let job = PreparationJob(
             request: request.number, task: task, body: exchange.takeBody(), sequenceLimit: channel.hello.sequenceLimit)
@@ -145,7 +149,10 @@ extension Gateway: RequestActor {
             case .closed: throw APIError(.workerLost, "the worker was lost before the request began", retryAfter: .seconds(2))
             }
         }
-        if sequences.isEmpty { lastProgress = now }
+        if sequences.isEmpty {
+            lastProgress = now
+            gate.workBegins(at: now)
+        }
         for (index, id) in ids.enumerated() { sequences[id] = SequenceSlot(request: request, choice: index) }
         metrics.choices.observe(options.choices)
         if let limit = options.maxTokens { metrics.maxTokens.observe(limit) }

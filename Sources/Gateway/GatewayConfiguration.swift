@@ -10,8 +10,8 @@ package struct GatewayConfiguration: Sendable {
     package var preparationLimit = 256
     /// Silence after which a stream gets a comment frame. Proxies give up after 50 to 60 s; at most 15 s are allowed here.
     package var keepAlive: Duration = .seconds(10)
-    /// Bytes that wait for a slow client, text gathered for it included, at which its stream is cancelled. The stream pauses long before,
-    /// at the server's high-water mark: further tokens are then gathered into one larger chunk. Less than the server lets wait per response.
+    /// Bytes of an answer that are gathered for a slow client, at which its stream is cancelled. What goes to the server pauses before,
+    /// at the server's high-water mark; what the worker computes meanwhile is gathered and becomes larger chunks.
     package var bufferLimit = 512 << 10
     /// The deadline that every request gets; its end is reported as `deadline_exceeded`.
     package var requestTimeout: Duration = .seconds(3600)

@@ -16,6 +16,7 @@ final class GenerationStream {
         var stream: ChoiceStream
         /// The worker's last word; nil while it computes.
         var ending: SequenceEnding?
+        var isRoleSent = false
         var isFinishSent = false
         var lastToken: MonotonicInstant?
     }
@@ -63,7 +64,9 @@ final class GenerationStream {
                 detokenizer: IncrementalDetokenizer(model.tokenizer, skipSpecialTokens: options.skipsSpecialTokens),
                 stream: ChoiceStream(
                     stops: options.stops, includesStop: options.includesStop, minTokens: options.sampling.minTokens,
-                    keepsTokens: options.reportsTokenIDs))
+                    keepsTokens: options.reportsTokenIDs,
+                    // An answer in one piece takes it from the prompt.
+                    echo: options.streams ? prepared.prompts[index / options.choices].echo : ""))
         }
     }
 
@@ -73,14 +76,7 @@ final class GenerationStream {
         var headers = ServerSentEvents.headers
         headers.append("x-request-id", requestID)
         exchange.beginStream(status: 200, headers: headers)
-        for (index, choice) in choices.enumerated() {
-            let prompt = prompts[choice.prompt]
-            writer.role(choice: index, promptTokenIDs: options.reportsTokenIDs ? prompt.tokens : nil)
-            guard !prompt.echo.isEmpty else { continue }
-            var echo = ChoiceDelta()
-            echo.text = prompt.echo
-            writer.delta(choice: index, echo)
-        }
+        emit(at: lastWrite)
         send(at: lastWrite)
     }
 
@@ -146,8 +142,7 @@ final class GenerationStream {
         emit(at: now)
         guard !exchange.isFull else {
             send(at: now)
-            let gathered = choices.reduce(0) { $0 + $1.stream.pendingBytes }
-            return exchange.bufferedBytes + gathered > bufferLimit ? .tooSlow : .going
+            return choices.reduce(0) { $0 + $1.stream.pendingBytes } > bufferLimit ? .tooSlow : .going
         }
         if endingsMissing == 0 {
             writer.summary(usage, ferry: options.reportsFerry ? ferry() : nil)
@@ -162,6 +157,11 @@ final class GenerationStream {
     /// Writes what the choices have, chunk by chunk, until the client has enough to take.
     private func emit(at now: MonotonicInstant) {
         for index in choices.indices {
+            if !exchange.isFull, !choices[index].isRoleSent {
+                choices[index].isRoleSent = true
+                writer.role(choice: index, promptTokenIDs: options.reportsTokenIDs ? prompts[choices[index].prompt].tokens : nil)
+                if writer.bytes.count >= Self.chunkBytes { send(at: now) }
+            }
             while !exchange.isFull, let delta = choices[index].stream.take(atMost: Self.chunkBytes) {
                 writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
                 if writer.bytes.count >= Self.chunkBytes { send(at: now) }

@@ -49,6 +49,9 @@ enum Route: Equatable, Sendable {
     /// Open to those without a key.
     var isPublic: Bool { self == .health }
 
+    /// Whether sequences are started for it.
+    var generates: Bool { self == .chat || self == .text }
+
     var task: PreparationJob.Task? {
         switch self {
         case .chat: .chat

@@ -94,13 +94,13 @@ package struct ServedModel: Sendable {
     /// Ends `text` where the last message's content ends, so that the answer goes on from there. Templates may trim the content;
     /// its own white space at the end is kept where the template kept it.
     static func cut(_ text: String, after content: String) throws(APIError) -> String {
-        let text = Array(text.utf8)
+        let text = Array(text.utf8)[...]
         let whole = Array(content.utf8)
         let start = whole.firstIndex { !isSpace($0) } ?? whole.count
         let end = (whole.lastIndex { !isSpace($0) } ?? -1) + 1
         let core = whole[min(start, end)..<end]
         let tail = whole[end...]
-        guard !core.isEmpty, var place = (0...max(0, text.count - core.count)).last(where: { text[$0...].starts(with: core) }) else {
+        guard var place = lastOccurrence(of: core, in: text) else {
             throw APIError(
                 .invalidValue, "continue_final_message: the last message's content does not appear in the rendered prompt", param: "messages")
         }

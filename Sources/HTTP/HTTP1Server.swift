@@ -60,7 +60,7 @@ struct HTTP1Server {
 
     mutating func receive(_ bytes: RawSpan) {
         guard ending == .open else { return }
-        // Twice the mark at which `wantsRead` fell: a reader with one read under way stays below.
+        // A reader that stops when `wantsRead` falls goes past the mark by one read; this is far more than any.
         let limit = backlogLimit + 1 << 20
         guard decoder.bufferedCount + bytes.byteCount <= limit else {
             failure = .backlogExceeded(limit: limit)
@@ -173,7 +173,8 @@ struct HTTP1Server {
         precondition(response.status >= 200, "status \(response.status) is not a final response")
         let framing = HTTP1ResponseWriter.framing(
             response, isHead: current.isHead, endStream: endStream, version: current.version)
-        if framing == .untilClose || draining || !current.requestEnded && endStream { exchange?.keepAlive = false }
+        // A request that is answered before its end has been refused: the rest of it is not read (RFC 9112, 9.6).
+        if framing == .untilClose || draining || !current.requestEnded { exchange?.keepAlive = false }
         exchange?.owesContinue = false
         exchange?.framing = framing
         HTTP1ResponseWriter.writeHead(
@@ -184,6 +185,11 @@ struct HTTP1Server {
     mutating func write(_ stream: StreamID, _ bytes: RawSpan) -> Int {
         guard let current = exchange, current.id == stream, ending == .open, !current.finished, bytes.byteCount > 0 else {
             return out.count
+        }
+        guard out.count <= limits.maximumBufferedOutput else {
+            out.removeAll()
+            abandon(.enhanceYourCalm)
+            return 0
         }
         switch current.framing {
         case nil: preconditionFailure("a body before the head on stream \(stream)")
@@ -196,11 +202,6 @@ struct HTTP1Server {
             out.append(bytes)
         case .chunked: HTTP1ResponseWriter.writeChunk(bytes, to: &out)
         case .untilClose: out.append(bytes)
-        }
-        if out.count > limits.maximumBufferedOutput {
-            out.removeAll()
-            abandon(.enhanceYourCalm)
-            return 0
         }
         if out.count > limits.highWater { exchange?.aboveHighWater = true }
         return out.count

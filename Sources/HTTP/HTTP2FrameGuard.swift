@@ -1,7 +1,8 @@
 /// Counts what a peer does that costs us work and brings nobody forward.
 ///
 /// nghttp2 itself bounds resets, CONTINUATION, and waiting acknowledgements; this guard bounds the rest.
-/// It has no clock: honest peers stay below both limits for any length of time.
+/// It has no clock. A stream error is made good by a response that the peer lets come to its end, so that honest peers stay below
+/// both limits for any length of time: a proxy whose users now and then send what is refused, beside those whose requests are served.
 struct HTTP2FrameGuard {
     private let maximumIdleFrames: Int
     private let maximumStreamErrors: Int
@@ -20,4 +21,5 @@ struct HTTP2FrameGuard {
     mutating func idleFrame() { idleFrames += 1 }
     mutating func progress() { idleFrames = 0 }
     mutating func streamError() { streamErrors += 1 }
+    mutating func served() { streamErrors = max(0, streamErrors - 1) }
 }

@@ -296,7 +296,8 @@ final class HTTP2Session {
         guard stream.announced else { return }
         // RST_STREAM(NO_ERROR) after a complete response only says that the rest of the request is not needed.
         let responseComplete = side == .server ? stream.finishing : stream.receivedEnd
-        if !stream.isDead, code != .noError || !responseComplete { events.append(.reset(id, code)) }
+        let isWhole = !stream.isDead && code == .noError && responseComplete
+        if isWhole { abuse.served() } else if !stream.isDead { events.append(.reset(id, code)) }
         events.append(.streamClosed(id))
     }
 
@@ -395,7 +396,7 @@ final class HTTP2Session {
         guard let stream = streams[id], !stream.isDead, !isBroken else { return 0 }
         precondition(stream.submitted, "a body before the head on stream \(id)")
         guard !stream.bodyless, !stream.finishing, bytes.byteCount > 0 else { return stream.out.count }
-        guard stream.out.count + bytes.byteCount <= limits.maximumBufferedOutput else {
+        guard stream.out.count <= limits.maximumBufferedOutput else {
             reset(id, .enhanceYourCalm, tell: true)
             return 0
         }

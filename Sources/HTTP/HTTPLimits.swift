@@ -19,12 +19,15 @@ package struct HTTPLimits: Sendable {
     /// A stream's buffered output above which producers should stop, and below which `drained` tells them to go on.
     package var highWater = 64 << 10
     package var lowWater = 16 << 10
-    /// A stream's buffered output at which the producer has evidently not stopped. Beyond: the stream is reset.
+    /// A stream's buffered output at which the producer has evidently not stopped: a write that finds more waiting resets the stream.
+    /// It judges what waits, never the piece that is added: a whole answer written at once is memory that exists anyway, its size
+    /// follows from the limits of requests, and it is sent.
     package var maximumBufferedOutput = 32 << 20
     /// HTTP/2: token bucket of RST_STREAM frames received (burst, and tokens a second). Empty: GOAWAY.
     package var resetBurst = 1000
     package var resetsPerSecond = 33
-    /// HTTP/2: stream errors a peer may cause on one connection. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
+    /// HTTP/2: by how many the stream errors that a peer causes on one connection may exceed the responses that it takes to their end
+    /// since it caused none. Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumStreamErrors = 200
     /// HTTP/2: frames in a row without progress (PRIORITY, empty DATA, SETTINGS, unknown types). Beyond: GOAWAY with ENHANCE_YOUR_CALM.
     package var maximumIdleFrames = 1000

@@ -72,6 +72,10 @@ package final class HTTPServerConnection {
     /// Part of a request's head has arrived (or, in clear, nothing yet that decides the protocol): a client may not stay so for long.
     package var isReceivingHead: Bool { http2 == nil && (sniffed?.isEmpty == false || http1?.isReceivingHead == true) }
 
+    /// The connection was switched to HTTP/2 and its client has not sent the preface: next to nothing may be sent to it, no word of
+    /// farewell either, so a client may not stay so for long.
+    package var awaitsPreface: Bool { upgradeAllowance != nil }
+
     /// Why the connection ended, when it ended early.
     package var failure: HTTPError? { http2?.failure ?? http1?.failure }
 
@@ -195,7 +199,7 @@ package final class HTTPServerConnection {
     }
 
     /// Appends to the response's body and returns how many bytes of the stream now wait. Above `HTTPLimits.highWater` the producer
-    /// should stop until `drained`; at `maximumBufferedOutput` the stream is reset.
+    /// should stop until `drained`; a write that finds more than `maximumBufferedOutput` waiting resets the stream.
     @discardableResult
     package func write(_ stream: StreamID, _ bytes: RawSpan) -> Int {
         if let http2 { return http2.write(stream, bytes) }

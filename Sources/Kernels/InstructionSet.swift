@@ -25,8 +25,11 @@ package enum InstructionSet: UInt8, Sendable, Hashable, CaseIterable, CustomStri
     /// Whether this machine can run it.
     package var isSupported: Bool { ck_supported(cSet) }
 
-    /// The best that this machine can run.
-    package static var best: InstructionSet { allCases.last(where: \.isSupported) ?? .scalar }
+    /// The fastest that this machine can run: not always the last of them.
+    package static var best: InstructionSet {
+        let fastest = ck_fastest()
+        return allCases.first { $0.cSet == fastest } ?? .scalar
+    }
 
     /// What this process computes with: `best`, or what the environment variable `FERRY_ISA` names. Read once.
     package static func selected() throws(InstructionSetError) -> InstructionSet { try choice.get() }

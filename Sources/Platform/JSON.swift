@@ -53,19 +53,6 @@ package enum JSON: Sendable, Equatable {
     }
 }
 
-/// A string that equals another only scalar by scalar. Swift's own comparison takes canonically equivalent strings for equal, but
-/// a vocabulary holds U+03AF and U+1F77 as two keys.
-private struct ExactText: Hashable {
-    let text: String
-
-    static func == (a: Self, b: Self) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
-
-    func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
-}
-
 /// The members of a JSON object in the order they were written. Look-up is O(1) from 9 members on, a scan below that.
 package struct JSONObject: Sendable, Equatable {
     /// Keys are compared scalar by scalar.
@@ -101,7 +88,7 @@ package struct JSONObject: Sendable, Equatable {
             case (nil, let value?):
                 members.append((key, value))
                 if index != nil {
-                    index![ExactText(text: key)] = members.count - 1
+                    index![ExactText(key)] = members.count - 1
                 } else if members.count > Self.scanLimit {
                     index = Self.indexed(members)
                 }
@@ -111,14 +98,14 @@ package struct JSONObject: Sendable, Equatable {
     }
 
     private func position(of key: String) -> Int? {
-        if let index { return index[ExactText(text: key)] }
+        if let index { return index[ExactText(key)] }
         return members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
     }
 
     private static func indexed(_ members: [(key: String, value: JSON)]) -> [ExactText: Int] {
         var index: [ExactText: Int] = [:]
         index.reserveCapacity(members.count)
-        for (position, member) in members.enumerated() { index[ExactText(text: member.key)] = position }
+        for (position, member) in members.enumerated() { index[ExactText(member.key)] = position }
         return index
     }
 

@@ -65,13 +65,13 @@ package struct TLSSession: ~Copyable {
         return digest
     }
 
-    /// Ciphertext from the network.
-    package mutating func feed(_ ciphertext: RawSpan) {
-        unsafe ciphertext.withUnsafeBytes { bytes in
-            // A memory BIO grows as needed and takes everything.
-            let taken = unsafe BIO_write(input, bytes.baseAddress, Int32(bytes.count))
-            precondition(taken == bytes.count, "OpenSSL has no memory for \(bytes.count) bytes of input")
-        }
+    /// Ciphertext from the network. Read until `needsInput` before feeding more: all that was not read is kept.
+    package mutating func feed(_ ciphertext: RawSpan) throws(TLSError) {
+        try refuseAfterFailure()
+        ERR_clear_error()
+        // A memory BIO grows as needed, up to a limit of OpenSSL's own.
+        let taken = unsafe ciphertext.withUnsafeBytes { unsafe BIO_write(input, $0.baseAddress, Int32($0.count)) }
+        guard taken == ciphertext.byteCount else { throw fail("keep \(ciphertext.byteCount) bytes for the TLS session") }
     }
 
     /// Goes on with the handshake as far as the fed bytes allow.

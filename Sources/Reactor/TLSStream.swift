@@ -95,7 +95,7 @@ package final class TLSStream: ByteStream {
     // MARK: Reading
 
     package func resumeReading() {
-        guard !wantsReading else { return }
+        guard !wantsReading, !hasEnded else { return }
         wantsReading = true
         deliverLater()
     }
@@ -164,9 +164,11 @@ package final class TLSStream: ByteStream {
         }
     }
 
+    /// Whatever follows close_notify is nobody's: it stays in the system's buffers.
     private func end() {
         guard !hasEnded else { return }
         hasEnded = true
+        transport.pauseReading()
         receiver?.streamDidReachEnd(self)
     }
 
@@ -198,7 +200,8 @@ extension TLSStream: TurnEndParticipant {
 
 extension TLSStream: ByteStreamReceiver {
     package func stream(_ stream: any ByteStream, didReceive bytes: RawSpan) {
-        session.feed(bytes)
+        guard !hasEnded else { return }
+        do throws(TLSError) { try session.feed(bytes) } catch { return close(.insecure(error)) }
         advance()
     }
 

@@ -24,6 +24,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private var since: MonotonicInstant
     /// When the head now being received began.
     private var headSince: MonotonicInstant?
+    /// When the wait for the preface that belongs to a 101 began.
+    private var prefaceSince: MonotonicInstant?
     private var hasHadRequest = false
     private var lastSent: UInt64 = 0
     private var lastSentAt: MonotonicInstant
@@ -66,12 +68,17 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         server.counters.bytesReceived += UInt64(bytes.byteCount)
         http.receive(bytes)
         drainEvents()
+        // Not only at the end of the turn: within one, the loop hands on all that the system has.
+        if !http.wantsRead { stream.pauseReading() }
         flushLater()
     }
 
     func streamDidReachEnd(_ stream: any ByteStream) {
         peerHasEnded = true
-        guard phase == .open else { return close() }
+        guard phase == .open else {
+            // What is queued for a client that has only finished asking is still its answer.
+            return phase == .lingering ? stream.closeWhenWritten() : close()
+        }
         http?.peerClosed()
         drainEvents()
         flushLater()
@@ -212,6 +219,11 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         } else if headSince == nil {
             headSince = stream.reactor.now
         }
+        if !http.awaitsPreface {
+            prefaceSince = nil
+        } else if prefaceSince == nil {
+            prefaceSince = stream.reactor.now
+        }
     }
 
     // MARK: End
@@ -276,6 +288,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             hasFinishedDrain = true
             http?.finishDrain()
             flushLater()
+        }
+        if let prefaceSince, now.since(prefaceSince) >= limits.headTimeout {
+            server.counters.slowSenders += 1
+            return close()
         }
         if let headSince, now.since(headSince) >= limits.headTimeout { return expire(slow: true) }
         if exchanges.isEmpty {

@@ -103,14 +103,14 @@ package final class Exchange {
         connection.flushLater()
     }
 
-    /// Appends to the response. Beyond `ServerLimits.maximumBufferedResponse` waiting bytes the exchange is aborted.
+    /// Appends to the response. When more than `ServerLimits.maximumBufferedResponse` bytes wait already, the exchange is aborted.
     ///
     /// - Returns: bytes that now wait for the client; 0 once the exchange has ended.
     @discardableResult
     package func write(_ bytes: RawSpan) -> Int {
         guard let connection, !isEnded else { return 0 }
         precondition(state == .streaming, "exchange \(id) is written to while \(state)")
-        guard bufferedBytes + bytes.byteCount <= connection.server.limits.maximumBufferedResponse else {
+        guard bufferedBytes <= connection.server.limits.maximumBufferedResponse else {
             breakOff(.enhanceYourCalm, .slowReader)
             return 0
         }

@@ -12,17 +12,17 @@ package struct ServerLimits: Sendable {
 
     /// Request bodies received and not yet taken by a handler, over all connections. Beyond: 503 with `retry-after`.
     package var maximumBufferedRequestBytes = 256 << 20
-    /// Bytes of one streamed response that wait for the client. Beyond: the exchange is aborted and counted as a slow reader.
-    /// Producers who watch `bufferedBytes` and `onDrained` never get there. Whole responses are bounded by
-    /// `http.maximumBufferedOutput`.
+    /// Bytes of one streamed response that wait for the client. A write that finds more aborts the exchange, which counts as a slow
+    /// reader; producers who watch `isFull` and `onDrained` never get there. What is added is not judged: a response given as a whole,
+    /// and a single piece of a stream, may be of any size that the limits of requests allow.
     package var maximumBufferedResponse = 1 << 20
     /// Bytes handed to one socket that it has not taken. At the bound the protocol layer keeps the rest, stream by stream.
     package var socketQueue = 256 << 10
 
     /// From accepting to a complete TLS handshake. Beyond: closed.
     package var handshakeTimeout = Duration.seconds(10)
-    /// From the first byte of a request's head to its last, and from accepting to the first request. Beyond: 408 or a plain
-    /// close.
+    /// From the first byte of a request's head to its last, from accepting to the first request, and from a 101 to the preface of
+    /// HTTP/2. Beyond: 408 or a plain close.
     package var headTimeout = Duration.seconds(10)
     /// Without any byte of an unfinished request body. Beyond: 408, or RST_STREAM over HTTP/2.
     package var bodyTimeout = Duration.seconds(20)

@@ -1,5 +1,4 @@
 internal import CUTF8Proc
-internal import Glibc
 
 /// The four normalisation forms, by utf8proc.
 enum UnicodeForm: String, Sendable {
@@ -8,19 +7,89 @@ enum UnicodeForm: String, Sendable {
     case compatibilityComposed = "NFKC"
     case compatibilityDecomposed = "NFKD"
 
-    /// `text` (valid UTF-8) in this form. Text that is visibly in it already is returned as it came.
+    /// `text` (valid UTF-8) in this form. Text that is visibly in it already is returned as it came. O(n log n).
+    ///
+    /// utf8proc's own decomposition of a whole text orders marks by swapping neighbours, O(n²) in a run of them; so it only
+    /// decomposes single scalars and composes here.
     func apply(to text: [UInt8]) -> [UInt8] {
         if isQuicklySettled(text.span) { return text }
-        var result: UnsafeMutablePointer<UInt8>?
-        let count = unsafe text.withUnsafeBufferPointer { bytes in
-            unsafe utf8proc_map(bytes.baseAddress, bytes.count, &result, utf8proc_option_t(options))
+        var scalars = decomposition(of: text.span)
+        Self.orderMarks(&scalars)
+        if composes { compose(&scalars) }
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count + text.count / 4)
+        for scalar in scalars { result.append(scalar: UInt32(bitPattern: scalar)) }
+        return result
+    }
+
+    private var composes: Bool { self == .composed || self == .compatibilityComposed }
+
+    /// The longest decomposition has 18 scalars (U+FDFA).
+    private static let decompositionLimit = 32
+
+    private func decomposition(of text: borrowing Span<UInt8>) -> [Int32] {
+        var scalars: [Int32] = []
+        scalars.reserveCapacity(text.count / 2)
+        var room = [Int32](repeating: 0, count: Self.decompositionLimit)
+        var boundClass: Int32 = 0
+        var index = 0
+        while index < text.count {
+            let (scalar, length) = decodeScalar(text, at: index)
+            index += length
+            if scalar < 0x80 {
+                scalars.append(Int32(scalar))
+                continue
+            }
+            let count = unsafe room.withUnsafeMutableBufferPointer { room in
+                unsafe utf8proc_decompose_char(
+                    Int32(scalar), room.baseAddress, room.count, utf8proc_option_t(options), &boundClass)
+            }
+            // Possible codes: not assigned and a scalar out of range, neither of which is asked for or possible here.
+            guard (1...room.count).contains(count) else {
+                preconditionFailure("utf8proc_decompose_char returned \(count) for U+\(String(scalar, radix: 16))")
+            }
+            scalars.append(contentsOf: room[..<count])
         }
-        // Possible codes: out of memory, invalid UTF-8, overflow beyond 2 GiB. The text is valid and shorter than 1 GiB.
-        guard count >= 0, let bytes = unsafe result else {
-            preconditionFailure("utf8proc_map returned \(count) for \(text.count) bytes")
+        return scalars
+    }
+
+    /// Puts each run of marks into the order of their combining classes; marks of one class keep theirs.
+    private static func orderMarks(_ scalars: inout [Int32]) {
+        var run: [(order: UInt16, scalar: Int32)] = []
+        var inOrder = true
+        func settle(before end: Int) {
+            if !inOrder {
+                run.sort { $0.order < $1.order }
+                for (offset, mark) in run.enumerated() { scalars[end - run.count + offset] = mark.scalar }
+            }
+            run.removeAll(keepingCapacity: true)
+            inOrder = true
         }
-        defer { unsafe free(bytes) }
-        return unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+        for index in scalars.indices {
+            let scalar = scalars[index]
+            let order = scalar < 0x300 ? 0 : combiningClass(scalar)
+            if order == 0 {
+                if !run.isEmpty { settle(before: index) }
+                continue
+            }
+            if let last = run.last, last.order > order { inOrder = false }
+            run.append((order, scalar))
+        }
+        settle(before: scalars.count)
+    }
+
+    private static func combiningClass(_ scalar: Int32) -> UInt16 {
+        unsafe UInt16(bitPattern: utf8proc_get_property(scalar).pointee.combining_class)
+    }
+
+    /// Linear.
+    private func compose(_ scalars: inout [Int32]) {
+        let count = unsafe scalars.withUnsafeMutableBufferPointer { scalars in
+            unsafe utf8proc_normalize_utf32(scalars.baseAddress, scalars.count, utf8proc_option_t(options))
+        }
+        // There is no error code: it rewrites in place and makes nothing longer.
+        precondition((0...scalars.count).contains(count), "utf8proc_normalize_utf32 returned \(count) for \(scalars.count) scalars")
+        scalars.removeSubrange(count...)
     }
 
     private var options: UInt32 {

@@ -64,4 +64,19 @@ import Testing
         serve.signal(SIGTERM)
         #expect(await serve.ending(within: .seconds(60)) == .success)
     }
+
+    @Test("a server in which a thread hangs ends all the same, with a failure")
+    func hangingThread() async throws {
+        let folder = ScratchFolder()
+        let shell = try #require(Program.path("sh"))
+        // A full pipe that nobody reads: the first line of the log, when draining begins, stops the reactor for ever.
+        let script = """
+            mkfifo "$1" && exec 3<>"$1" && head -c 65536 /dev/zero >&3
+            exec "$0" serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --set log.level=notice --set shutdown.drain=1 2>&3
+            """
+        let serve = try ChildProcess(shell, ["-c", script, Program.ferry, folder.path + "/log"])
+        #expect(await serve.line(after: "admin on ", within: .seconds(60)) != nil)
+        serve.signal(SIGTERM)
+        #expect(await serve.ending(within: .seconds(60)) == .init(cause: .exit(1), overdue: false))
+    }
 }

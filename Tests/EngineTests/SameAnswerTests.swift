@@ -23,7 +23,7 @@ import Wire
 
     private static func weights() throws -> DecoderWeights {
         let team = ThreadTeam(threads: 1, instructionSet: .best)
-        return try DecoderModel.loadWeights(directory: directory, type: .bf16, cache: nil, team: team).weights
+        return try DecoderModel.loadWeights(directory: directory, weights: .bf16, cache: nil, team: team).weights
     }
 
     /// Sixteen prompts of different lengths, half of them with a common beginning.

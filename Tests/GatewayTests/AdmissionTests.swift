@@ -64,6 +64,31 @@ private func bounds(_ sequences: Int, _ tokens: Int) -> AdmissionControl.Bounds 
         #expect(abs(rate.rate! - 1) < 0.01)
     }
 
+    @Test("a time without work says nothing of the rate", arguments: [60, 3600, 100_000])
+    func idle(gap: Double) {
+        var rate = RateEstimator()
+        rate.skip(to: instant(0))
+        for second in 1...100 { rate.observe(10, at: instant(Double(second))) }
+        rate.skip(to: instant(100 + gap))
+        #expect(abs(rate.rate! - 10) < 0.01)
+        for second in 1...100 { rate.observe(30, at: instant(100 + gap + Double(second))) }
+        #expect(abs(rate.rate! - 30) < 0.2)
+        #expect(rate.time(for: 60) >= .milliseconds(1990) && rate.time(for: 60) <= .milliseconds(2020))
+    }
+
+    @Test("a long interval with work counts with its own rate, and is forgotten like any other")
+    func longInterval() {
+        var rate = RateEstimator()
+        rate.skip(to: instant(0))
+        rate.observe(7200, at: instant(3600))
+        #expect(abs(rate.rate! - 2) < 0.01)
+        for second in 1...100 { rate.observe(10, at: instant(3600 + Double(second))) }
+        #expect(abs(rate.rate! - 10) < 0.1)
+        // Many events at one moment are all counted.
+        for _ in 0..<5 { rate.observe(10, at: instant(3701)) }
+        #expect(rate.rate! > 11)
+    }
+
     @Test("a permit gives everything back when it dies, whatever happened before")
     func permit() throws {
         let gate = AdmissionGate(bounds(4, 100))

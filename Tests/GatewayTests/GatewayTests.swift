@@ -319,6 +319,57 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("the time to come back follows from the rate of work, not from idle time before it")
+    func retryAfterIdling() async throws {
+        let clock = SetClock()
+        let stage = try await GatewayStage(clock: clock) { $0.admission.sequences = 1 }
+        let client = try await stage.client()
+        let other = try await stage.client()
+        for hour in 0..<3 {
+            clock.set(seconds: UInt64(1 + 3600 * hour))
+            try await client.post(text, #"{"prompt":"x"}"#)
+            let sequence = await stage.worker.started()
+            clock.set(seconds: UInt64(3 + 3600 * hour))
+            stage.gateway.receive(stage.worker.step("a", sequence.id))
+            await stage.gateway.settle()
+            let refused = try await other.post(text, answered: #"{"prompt":"y"}"#)
+            #expect(refused.status == 429)
+            // One answer in two seconds; before the first, nothing is known.
+            let milliseconds = try #require(refused.header("retry-after-ms").flatMap { Int($0) })
+            #expect((1000...4500).contains(milliseconds))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+            #expect(try await client.answer().status == 200)
+        }
+        await client.close()
+        await other.close()
+        await stage.end()
+    }
+
+    @Test("before a prompt is read it counts for no more than a sequence can have, and what generates nothing does not count")
+    func estimates() async throws {
+        let stage = try await GatewayStage(sequenceLimit: 200) {
+            $0.admission.queuedTokens = 300
+            $0.admission.sequences = 2
+        }
+        let waiting = try await stage.client()
+        try await waiting.post(text, #"{"prompt":"x"}"#)
+        let first = await stage.worker.started()
+        let large = try await stage.client()
+        let answer = try await large.post(text, answered: #"{"prompt":""# + String(repeating: "x", count: 8000) + "\"}")
+        #expect(answer.json["error"]?["code"] == "context_length_exceeded")
+        try await large.post(text, #"{"prompt":"y"}"#)
+        let second = await stage.worker.started()
+        let other = try await stage.client()
+        #expect(try await other.post(text, answered: #"{"prompt":"z"}"#).status == 429)
+        let counted = try await other.post("/tokenize", answered: #"{"prompt":""# + String(repeating: "x", count: 8000) + "\"}")
+        #expect(counted.json["count"] == 8000)
+        #expect(try await other.post("/detokenize", answered: #"{"tokens":[97]}"#).status == 200)
+        for sequence in [first, second] { stage.gateway.receive(stage.worker.end(sequence.id, .length)) }
+        for client in [waiting, large] { #expect(try await client.answer().status == 200) }
+        for client in [waiting, large, other] { await client.close() }
+        await stage.end()
+    }
+
     @Test("without a worker the model is loading; while draining no new work is taken and running work ends well")
     func unavailable() async throws {
         let stage = try await GatewayStage(attaches: false)
@@ -535,6 +586,63 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(events.last == "[DONE]")
         let length = events.reduce(0) { $0 + ($1["choices"]?.array?.first?["text"]?.string?.utf8.count ?? 0) }
         #expect(length == count * 32 * 1000)
+        await client.close()
+        await stage.end()
+    }
+
+    @Test("an echo reaches the client however much it is for all choices, in order and whole")
+    func largeEcho() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        let prompt = Array(repeating: "\(TinyModel.long)", count: 150).joined(separator: ",")
+        try await client.post(text, "{\"prompt\":[\(prompt)],\"n\":64,\"echo\":true,\"stream\":true}")
+        var sequences: [SequenceRequest] = []
+        for _ in 0..<64 { sequences.append(await stage.worker.started()) }
+        for sequence in sequences {
+            stage.gateway.receive(stage.worker.step("!", sequence.id))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+        }
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last == "[DONE]")
+        var texts = Array(repeating: "", count: 64)
+        for event in events.dropLast() {
+            let choice = try #require(event["choices"]?.array?.first)
+            texts[try #require(choice["index"]?.integer)] += choice["text"]?.string ?? ""
+        }
+        let expected = String(repeating: TinyModel.longText, count: 150) + "!"
+        #expect(texts.allSatisfy { $0 == expected })
+        await client.close()
+        await stage.end()
+    }
+
+    @Test("the prompt's tokens reach the client however many they are for all choices, each before its choice's text")
+    func largePromptTokens() async throws {
+        let stage = try await GatewayStage(sequenceLimit: 100_000)
+        let client = try await stage.client()
+        let content = String(repeating: "x", count: 30_000)
+        try await client.post(
+            chat, "{\"messages\":[{\"role\":\"user\",\"content\":\"\(content)\"}],\"n\":64,\"return_token_ids\":true,\"stream\":true}")
+        var sequences: [SequenceRequest] = []
+        for _ in 0..<64 { sequences.append(await stage.worker.started()) }
+        for sequence in sequences {
+            stage.gateway.receive(stage.worker.step("!", sequence.id))
+            stage.gateway.receive(stage.worker.end(sequence.id, .length))
+        }
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last == "[DONE]")
+        var told = Set<Int>()
+        for event in events.dropLast() {
+            let choice = try #require(event["choices"]?.array?.first)
+            let index = try #require(choice["index"]?.integer)
+            if let tokens = choice["prompt_token_ids"]?.array {
+                #expect(told.insert(index).inserted && tokens.count == sequences[0].prompt.count)
+            } else {
+                #expect(told.contains(index))
+            }
+        }
+        #expect(told.count == 64)
         await client.close()
         await stage.end()
     }

@@ -165,15 +165,16 @@ struct HTTP1ExchangeTests {
         #expect(eager.sent() == "")
     }
 
-    @Test("an answer before the end of the request closes, unless the rest arrives in time")
-    func earlyAnswer() {
+    @Test("an answer before the end of the request closes and says so, whether or not the rest arrives", arguments: ["", "cd"])
+    func earlyAnswer(rest: String) {
         let connection = connection()
         _ = connection.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
-        connection.respond(1, ResponseHead(status: 200), endStream: false)
+        connection.respond(1, ResponseHead(status: 413, headers: ["content-length": "2"]), endStream: false)
+        connection.write(1, Array("no".utf8))
         connection.finish(1)
-        _ = connection.feed("cd")
-        _ = connection.sent()
-        #expect(connection.events() == [.streamClosed(1)] && !connection.isFinished)
+        _ = connection.feed(rest)
+        #expect(connection.sent() == "HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\nserver: ferry\r\nconnection: close\r\n\r\nno")
+        #expect(connection.events().last == .streamClosed(1) && connection.isFinished)
     }
 
     @Test("a client that leaves resets its request")
@@ -277,7 +278,22 @@ struct HTTP1ExchangeTests {
         _ = connection.sent()
         #expect(connection.events() == [.drained(1)])
         connection.write(1, [UInt8](repeating: 1, count: 6000))
+        #expect(connection.events().isEmpty)
+        connection.write(1, [1])
         #expect(connection.events() == [.reset(1, .enhanceYourCalm), .streamClosed(1)])
         #expect(connection.isFinished && connection.bufferedBytes == 0)
+    }
+
+    @Test("a whole answer is sent, however large")
+    func wholeAnswer() {
+        var limits = HTTPLimits()
+        limits.maximumBufferedOutput = 5000
+        let connection = connection(limits)
+        _ = connection.feed(get)
+        connection.respond(1, ResponseHead(status: 200, headers: ["content-length": "50000"]), endStream: false)
+        connection.write(1, [UInt8](repeating: UInt8(ascii: "x"), count: 50_000))
+        connection.finish(1)
+        #expect(connection.sent().count(where: { $0 == "x" }) == 50_000)
+        #expect(connection.events() == [.streamClosed(1)] && connection.wantsRead)
     }
 }

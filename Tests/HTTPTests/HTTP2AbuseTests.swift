@@ -198,6 +198,27 @@ struct HTTP2AbuseTests {
         #expect(victim.requests.count <= 22 && victim.connection.isFinished)
     }
 
+    @Test("bad requests among good ones are each refused and never end the connection")
+    func badAmongGood() {
+        var limits = HTTPLimits()
+        limits.maximumStreamErrors = 20
+        let victim = Victim(limits)
+        for index in 0..<100 {
+            victim.send(Frames.headers(UInt32(4 * index + 1), Frames.request(path: "/#x")))
+            let good = StreamID(4 * index + 3)
+            victim.send(Frames.headers(UInt32(good), Frames.request()))
+            victim.connection.respond(good, ResponseHead(status: 200), endStream: true)
+            victim.send([])
+        }
+        #expect(Frames.goAways(victim.output).isEmpty && victim.connection.wantsRead)
+        #expect(victim.requests.count == 100 && victim.connection.counters.refusals == 100)
+        // Without good ones they do.
+        for index in 0..<100 where victim.connection.wantsRead {
+            victim.send(Frames.headers(UInt32(2 * index + 401), Frames.request(path: "/#x")))
+        }
+        #expect(Frames.goAways(victim.output) == [11])
+    }
+
     @Test(
         "pings and settings that nobody lets us answer end the connection",
         arguments: [Frames.ping(), Frames.settings([(3, 100)])])

@@ -279,9 +279,24 @@ struct HTTP2ExchangeTests {
         #expect(wire.server.write(id, [UInt8](repeating: 1, count: 20_000)) == 20_000)
         wire.pump()
         #expect(wire.takeServerEvents().filter { $0 == .drained(id) }.count == 1)
-        #expect(wire.server.write(id, [UInt8](repeating: 1, count: 60_000)) == 0)
+        #expect(wire.server.write(id, [UInt8](repeating: 1, count: 60_000)) == 60_000)
+        #expect(wire.server.write(id, [1]) == 0)
         wire.pump()
         #expect(wire.takeServerEvents() == [.reset(id, .enhanceYourCalm), .streamClosed(id)])
+    }
+
+    @Test("a whole answer is sent, however large")
+    func wholeAnswer() {
+        var limits = HTTPLimits()
+        limits.maximumBufferedOutput = 50_000
+        let wire = Loopback(server: limits)
+        let id = wire.get()
+        wire.server.respond(id, ResponseHead(status: 200), endStream: false)
+        wire.server.write(id, [UInt8](repeating: 1, count: 500_000))
+        wire.server.finish(id)
+        wire.pump()
+        #expect(body(wire.takeClientEvents(), of: id).count == 500_000)
+        #expect(wire.takeServerEvents().last == .streamClosed(id))
     }
 
     @Test("draining serves what was on its way, then refuses")

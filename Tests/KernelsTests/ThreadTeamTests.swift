@@ -63,7 +63,7 @@ import Testing
         for set in InstructionSet.allCases where !set.isSupported {
             #expect(throws: InstructionSetError.unsupported(set)) { try InstructionSet.select(set.name) }
         }
-        #expect(InstructionSet.scalar.isSupported)
+        #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     }
 }
 

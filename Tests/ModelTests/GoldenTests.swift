@@ -12,7 +12,7 @@ private let sets = InstructionSet.allCases.filter(\.isSupported)
     @Test(arguments: Golden.families, sets)
     func `in f32 a miniature gives the reference's logits and greedy tokens`(family: String, set: InstructionSet) throws {
         let golden = try Golden(family)
-        let bench = try ModelBench(ModelBench.weights(ModelBench.fixture(family), type: .f32), set: set)
+        let bench = try ModelBench(ModelBench.weights(ModelBench.fixture(family), form: .f32), set: set)
         let rows = bench.logits(golden.prompt, chunk: golden.prompt.count)
         for (position, expected) in zip(golden.positions, golden.rows) {
             let deviation = zip(rows[position], expected).map { abs($0 - $1) }.max()!
@@ -24,7 +24,7 @@ private let sets = InstructionSet.allCases.filter(\.isSupported)
     @Test(arguments: Golden.families, sets)
     func `in bf16 a miniature stays as close as rounding allows`(family: String, set: InstructionSet) throws {
         let golden = try Golden(family)
-        let bench = try ModelBench(ModelBench.weights(ModelBench.fixture(family), type: .bf16), set: set)
+        let bench = try ModelBench(ModelBench.weights(ModelBench.fixture(family), form: .bf16), set: set)
         let rows = bench.logits(golden.prompt, chunk: golden.prompt.count)
         var squares: Float = 0
         for (position, expected) in zip(golden.positions, golden.rows) {
@@ -68,7 +68,7 @@ private let pilot = SharedFiles.repository + "/models/pilot"
     @Test(.enabled(if: stories != nil), arguments: sets)
     func `stories260k tells its stories in f32`(set: InstructionSet) throws {
         let (answers, json) = try answers(stories!)
-        let bench = try ModelBench(ModelBench.weights(stories!, type: .f32), set: set)
+        let bench = try ModelBench(ModelBench.weights(stories!, form: .f32), set: set)
         for answer in answers {
             #expect(bench.greedy(answer.prompt, count: answer.output.count).tokens == answer.output)
         }
@@ -82,10 +82,10 @@ private let pilot = SharedFiles.repository + "/models/pilot"
         #expect(best == json["logits"]!["argmax_per_position"]!.array!.map { $0.integer! })
     }
 
-    @Test(arguments: sets.filter { $0 != .scalar }, [ElementType.bf16, .f32])
-    func `pilot answers as its reference does`(set: InstructionSet, type: ElementType) throws {
+    @Test(arguments: sets.filter { $0 != .scalar }, [WeightForm.bf16, .f32])
+    func `pilot answers as its reference does`(set: InstructionSet, form: WeightForm) throws {
         let (answers, _) = try answers(pilot)
-        let bench = try ModelBench(ModelBench.weights(pilot, type: type), set: set)
+        let bench = try ModelBench(ModelBench.weights(pilot, form: form), set: set)
         // More takes minutes without optimisation.
         for answer in answers where answer.prompt.count <= 100 {
             let expected = answer.output.prefix(40)
@@ -93,7 +93,7 @@ private let pilot = SharedFiles.repository + "/models/pilot"
             if tokens == Array(expected) { continue }
             // The first difference may only be a near tie.
             let place = zip(tokens, expected).enumerated().first { $0.element.0 != $0.element.1 }!.offset
-            #expect(margins[place] < (type == .bf16 ? 0.1 : 1e-3), "token \(place): \(tokens) instead of \(expected)")
+            #expect(margins[place] < (form == .bf16 ? 0.1 : 1e-3), "token \(place): \(tokens) instead of \(expected)")
         }
     }
 }

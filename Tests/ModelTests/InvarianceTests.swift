@@ -14,9 +14,9 @@ import Testing
         return (0..<count).map { _ in TokenID.random(in: 0..<TokenID(vocabulary), using: &random) }
     }
 
-    @Test(arguments: ["llama-mini", "qwen2-mini", "qwen3-mini"], [ElementType.bf16, .f32])
-    func `a prompt cut into chunks of 1, 7 and 64 gives the logits of the whole`(family: String, type: ElementType) throws {
-        let weights = try ModelBench.weights(ModelBench.fixture(family), type: type)
+    @Test(arguments: ["llama-mini", "qwen2-mini", "qwen3-mini"], WeightForm.allCases)
+    func `a prompt cut into chunks of 1, 7 and 64 gives the logits of the whole`(family: String, form: WeightForm) throws {
+        let weights = try ModelBench.weights(ModelBench.fixture(family), form: form)
         let tokens = tokens(150, seed: 1, vocabulary: weights.configuration.shape.vocabulary)
         for set in Self.sets {
             let bench = try ModelBench(weights, set: set)
@@ -25,9 +25,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [ElementType.bf16, .f32])
-    func `sixteen sequences in one batch get what each gets alone`(type: ElementType) throws {
-        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), type: type)
+    @Test(arguments: WeightForm.allCases)
+    func `sixteen sequences in one batch get what each gets alone`(form: WeightForm) throws {
+        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), form: form)
         for set in Self.sets {
             let bench = try ModelBench(weights, set: set, rows: 1024, pages: 128)
             let prompts = (0..<16).map {
@@ -51,9 +51,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [ElementType.bf16, .f32])
-    func `one thread and three compute the same`(type: ElementType) throws {
-        let weights = try ModelBench.weights(ModelBench.fixture("qwen2-mini"), type: type)
+    @Test(arguments: WeightForm.allCases)
+    func `one thread and three compute the same`(form: WeightForm) throws {
+        let weights = try ModelBench.weights(ModelBench.fixture("qwen2-mini"), form: form)
         let tokens = tokens(200, seed: 3, vocabulary: weights.configuration.shape.vocabulary)
         for set in Self.sets {
             let one = try ModelBench(weights, set: set, threads: 1).logits(tokens, chunk: 90)
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func `a sequence that continues on another's full pages gets what it would compute itself`() throws {
-        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), type: .bf16)
+        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), form: .bf16)
         let bench = try ModelBench(weights)
         let vocabulary = weights.configuration.shape.vocabulary
         let prefix = tokens(128, seed: 5, vocabulary: vocabulary)
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test func `keys and values of a layer are in the pages when the layer is reported`() throws {
-        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), type: .bf16)
+        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), form: .bf16)
         let bench = try ModelBench(weights)
         var batch = Batch()
         let pages = bench.pages(forTokens: 5)
@@ -108,10 +108,10 @@ import Testing
                     inputBias: family == .qwen2,
                     outputBias: false, headNorms: family == .qwen3, tiedEmbeddings: family != .llama))
             let team = ThreadTeam(threads: 1, instructionSet: .best)
-            for type in ElementType.allCases {
+            for form in WeightForm.allCases {
                 let tokens = tokens(20, seed: 2, vocabulary: 130)
-                let first = try ModelBench(model.weights(type: type, team: team)).logits(tokens, chunk: 20)
-                let second = try ModelBench(model.weights(type: type, team: team)).logits(tokens, chunk: 20)
+                let first = try ModelBench(model.weights(form, team: team)).logits(tokens, chunk: 20)
+                let second = try ModelBench(model.weights(form, team: team)).logits(tokens, chunk: 20)
                 #expect(first == second)
                 #expect(first.allSatisfy { $0.allSatisfy { $0.isFinite && abs($0) < 100 } })
                 #expect(Set(first[3]).count > 100)

@@ -11,7 +11,7 @@ import Weights
     private func load(_ directory: String, cache: CacheFolder?) throws -> (model: DecoderModel, origin: WeightStore.Origin) {
         let team = ThreadTeam(threads: 2, instructionSet: .best)
         return try DecoderModel.load(
-            directory: directory, type: .bf16, limits: .init(rows: 16, logitRows: 16, context: 1 << 20), cache: cache, team: team)
+            directory: directory, weights: .bf16, limits: .init(rows: 16, logitRows: 16, context: 1 << 20), cache: cache, team: team)
     }
 
     @Test func `a model loads from its tensors first and from the cache then, and its context bounds the limits`() throws {
@@ -34,7 +34,7 @@ import Weights
             for _ in 0..<6 {
                 group.addTask {
                     let team = ThreadTeam(threads: 1, instructionSet: .best)
-                    return try DecoderModel.loadWeights(directory: directory, type: .bf16, cache: cache, team: team).weights
+                    return try DecoderModel.loadWeights(directory: directory, weights: .bf16, cache: cache, team: team).weights
                         .fingerprint
                 }
             }
@@ -90,16 +90,16 @@ import Weights
             folder.write("model.safetensors", text.bytes)
             let json = String(decoding: try ScratchFolder.read(source.directory + "/config.json"), as: UTF8.self)
             folder.write("config.json", json.replacing("\"attention_bias\": false", with: "\"attention_bias\": true"))
-            let weights = try ModelBench.weights(folder.path, type: .f32)
+            let weights = try ModelBench.weights(folder.path, form: .f32)
             #expect(weights.configuration.inputBias && weights.configuration.outputBias)
             return try ModelBench(weights).logits([5, 9, 2, 77, 31], chunk: 5)
         }
         let none = { (count: Int) in { (_: Int) in [Float](repeating: 0, count: count) } }
-        let plain = try ModelBench(ModelBench.weights(source.directory, type: .f32)).logits([5, 9, 2, 77, 31], chunk: 5)
+        let plain = try ModelBench(ModelBench.weights(source.directory, form: .f32)).logits([5, 9, 2, 77, 31], chunk: 5)
         #expect(try logits(value: none(key), output: none(shape.hidden)) == plain)
 
         let onValues = try logits(value: { _ in bias }, output: none(shape.hidden))
-        let store = try ModelBench.weights(source.directory, type: .f32)
+        let store = try ModelBench.weights(source.directory, form: .f32)
         let onOutputs = try logits(value: none(key)) { layer in
             (0..<shape.hidden).map { row in
                 var weights = [Float](repeating: 0, count: query)
@@ -117,7 +117,7 @@ import Weights
     }
 
     @Test func `a batch without logits fills the pages as one with logits does`() throws {
-        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), type: .bf16)
+        let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), form: .bf16)
         let bench = try ModelBench(weights)
         let tokens: [TokenID] = (0..<70).map { TokenID($0 * 11 % 320) }
         func pages(_ wanted: Batch.Wanted) -> [[UInt8]] {

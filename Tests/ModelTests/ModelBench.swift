@@ -24,9 +24,9 @@ final class ModelBench {
     }
 
     /// Weights of the model in `directory`, packed in memory.
-    static func weights(_ directory: String, type: ElementType) throws -> DecoderWeights {
+    static func weights(_ directory: String, form: WeightForm) throws -> DecoderWeights {
         let team = ThreadTeam(threads: 1, instructionSet: .scalar)
-        return try DecoderModel.loadWeights(directory: directory, type: type, cache: nil, team: team).weights
+        return try DecoderModel.loadWeights(directory: directory, weights: form, cache: nil, team: team).weights
     }
 
     static func fixture(_ name: String) -> String { SharedFiles.repository + "/Tests/ModelTests/Fixtures/" + name }

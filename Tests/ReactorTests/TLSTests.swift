@@ -195,6 +195,29 @@ struct TLSTests {
         await server.end()
     }
 
+    @Test func `nothing is read after the peer's close_notify, whatever it sends`() async throws {
+        let certificates = Certificates()
+        let files = await certificates.make("server")
+        let server = try Stage()
+        let endpoint = try await server.listen(tls: TLSContext(server: files, protocols: .http2OrHTTP1))
+        let client = try await LoopbackClient(port: endpoint.port)
+        try await client.sayGoodbyeOverTLS(TLSContext(authorities: files.certificateChain, protocols: .http2OrHTTP1))
+        #expect(await server.next() == .accepted)
+        #expect(await server.next() == .established)
+        #expect(await server.next() == .ended)
+        let before = await server.bytes().received
+        // As a record would begin, so that nothing but the end keeps it from being read.
+        for _ in 0..<4 { try await client.send([23, 3, 3, 64, 0] + pattern(10_000)) }
+        // Asking again changes nothing.
+        await server.resume()
+        await server.lookForEvents()
+        #expect(await server.bytes().received == before)
+        await server.write([1, 2, 3])
+        #expect(try await !client.receive().isEmpty)
+        await client.close()
+        await server.end()
+    }
+
     @Test func `renewed files are used by the next session`() async throws {
         let certificates = Certificates()
         let files = await certificates.make("server")
@@ -238,5 +261,25 @@ struct TLSTests {
         let context = try TLSContext(server: files, protocols: .http2OrHTTP1)
         certificates.folder.write("server.crt", "broken")
         #expect(throws: TLSError.self) { try context.reload() }
+    }
+}
+
+extension LoopbackClient {
+    /// Completes a handshake and sends close_notify.
+    func sayGoodbyeOverTLS(_ context: TLSContext) throws {
+        var session = TLSSession(context, serverName: "localhost")
+        while try !session.handshake() {
+            try flush(&session)
+            let bytes = try receive()
+            try unsafe session.feed(bytes.span.bytes)
+        }
+        session.closeNotify()
+        try flush(&session)
+    }
+
+    private func flush(_ session: inout TLSSession) throws {
+        var bytes: [UInt8] = []
+        session.takeCiphertext { part in unsafe part.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) } }
+        if !bytes.isEmpty { try send(bytes) }
     }
 }

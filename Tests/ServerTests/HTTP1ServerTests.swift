@@ -24,6 +24,33 @@ struct HTTP1ServerTests {
         #expect(counters.clientResets == 0)
     }
 
+    @Test func `what is pipelined while the server is busy waits in the system and is not lost`() async throws {
+        let service = try await Service()
+        let client = try await service.client()
+        // Lets the system give the connection large buffers.
+        let large = 16 << 20
+        try await client.send("POST /size HTTP/1.1\r\nhost: a\r\ncontent-length: \(large)\r\n\r\n")
+        try await client.send([UInt8](repeating: 1, count: large))
+        #expect(try await client.response().body == Array("\(large)".utf8))
+        let before = await service.server.counters.bytesReceived
+        let length = 4 << 20
+        let requests =
+            Array("GET /hold HTTP/1.1\r\nhost: a\r\n\r\nPOST /size HTTP/1.1\r\nhost: a\r\ncontent-length: \(length)\r\n\r\n".utf8)
+            + [UInt8](repeating: 1, count: length)
+        let sent = try await service.withReactorBusy { try await client.sendNow(requests) }
+        let received = await service.counters { $0.bytesReceived > before }.bytesReceived - before
+        // Reads of 64 KiB until more than that waits behind the first request.
+        #expect(received <= 192 << 10)
+        let other = try await service.client()
+        #expect(try await other.get("/release") == "")
+        #expect(try await client.response().body == Array("released\n".utf8))
+        try await client.send(Array(requests[sent...]))
+        #expect(try await client.response().body == Array("\(length)".utf8))
+        await client.close()
+        await other.close()
+        await service.end()
+    }
+
     @Test func `a ten megabyte body goes in and comes out unchanged`() async throws {
         let service = try await Service()
         let client = try await service.client()
@@ -43,6 +70,7 @@ struct HTTP1ServerTests {
         try await announced.send("POST /small HTTP/1.1\r\nhost: a\r\ncontent-length: 101\r\n\r\n")
         let (head, body) = try await announced.response()
         #expect(head.hasPrefix("HTTP/1.1 413 Content Too Large\r\n"))
+        #expect(head.contains("\r\nconnection: close\r\n"))
         let message = #""message":"the request body exceeds 100 bytes""#
         let error = #"{"error":{\#(message),"type":"invalid_request_error","param":null,"code":"payload_too_large"}}"#
         #expect(String(decoding: body, as: UTF8.self) == error)
@@ -85,6 +113,23 @@ struct HTTP1ServerTests {
         await late.close()
         let counters = await service.end()
         #expect(counters.bodiesWithoutRoom == 1)
+    }
+
+    @Test func `a client that half-closes while the last answer is queued gets it whole`() async throws {
+        var limits = ServerLimits.manual
+        // All that the kernel does not take waits in the socket's queue.
+        limits.socketQueue = 64 << 20
+        let service = try await Service(limits: limits)
+        let client = try await service.client(receiveBuffer: 8192)
+        let length = 32 << 20
+        try await client.send("POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: \(length)\r\n\r\n")
+        try await client.send([UInt8](repeating: 1, count: length))
+        #expect(await service.closed("/echo") == .completed)
+        await client.finish()
+        #expect(try await client.response().body.count == length)
+        #expect(try await client.receiveToEnd() == [])
+        await client.close()
+        await service.end()
     }
 
     @Test func `a streamed response follows the client's reading and ends with its trailers`() async throws {
@@ -158,6 +203,22 @@ struct HTTP1ServerTests {
         await service.server.checkDeadlines(ahead: .seconds(11))
         #expect(try await client.response().head.hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
         #expect(try await client.receiveToEnd() == [])
+        await client.close()
+        #expect(await service.end().slowSenders == 1)
+    }
+
+    @Test(arguments: ["/stream?1000000", "/hold", "/hello"])
+    func `an upgraded client that never sends its preface is closed, and its request ends`(target: String) async throws {
+        let service = try await Service()
+        let client = try await service.client()
+        let asks = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+        try await client.send("GET \(target) HTTP/1.1\r\nhost: a\r\n\(asks)\r\n")
+        #expect(try await client.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 101 "))
+        await service.server.checkDeadlines(ahead: .seconds(9))
+        #expect(await service.server.counters.slowSenders == 0)
+        await service.server.checkDeadlines(ahead: .seconds(11))
+        await service.counters { $0.connectionsOpen == 0 }
+        _ = try await client.receiveToEnd()
         await client.close()
         #expect(await service.end().slowSenders == 1)
     }

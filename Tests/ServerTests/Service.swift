@@ -1,3 +1,4 @@
+import Dispatch
 import HTTP
 import Platform
 import Reactor
@@ -105,6 +106,19 @@ struct Service {
         #expect(counters.exchangesOpen == 0)
         #expect(counters.bufferedRequestBytes == 0)
         return counters
+    }
+
+    /// Keeps the reactor from doing anything while `body` runs.
+    func withReactorBusy<Result>(_ body: () async throws -> Result) async rethrows -> Result {
+        let goOn = DispatchSemaphore(value: 0)
+        await withCheckedContinuation { isBusy in
+            reactor.submit {
+                isBusy.resume()
+                goOn.wait()
+            }
+        }
+        defer { goOn.signal() }
+        return try await body()
     }
 
     func next() async -> HandlerEvent? { await events.first { _ in true } }

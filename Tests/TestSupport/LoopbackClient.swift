@@ -74,6 +74,22 @@ package actor LoopbackClient {
 
     package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
+    /// Sends as much as the system takes without waiting.
+    ///
+    /// - Returns: how many bytes that were.
+    package func sendNow(_ bytes: [UInt8]) throws -> Int {
+        var sent = 0
+        while sent < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            if count < 0, errno == EAGAIN { break }
+            guard count > 0 else { throw Failure(call: "send", code: errno) }
+            sent += count
+        }
+        return sent
+    }
+
     /// At least one byte, or none when the peer has ended.
     package func receive(upTo limit: Int = 64 << 10) throws -> [UInt8] {
         var failure: Int32 = 0

@@ -106,6 +106,28 @@ import Testing
         #expect(found == "levels of nested values" || found == "steps of work")
     }
 
+    /// Freeing a chain of 100,000 would exhaust the stack.
+    @Test func `loops kept beyond their end form no chain`() throws {
+        let source = """
+            {% set ns = namespace(prev=none, cur=none) %}{% for i in range(100000) %}{% for x in [1] %}{% set ns.cur = loop %}{% endfor %}\
+            {% set q = ns.cur.changed(ns.prev) %}{% set ns.prev = ns.cur %}{% endfor %}hello
+            """
+        #expect(try ChatTemplateFixtures.render(source, limits: TemplateLimits(steps: 10_000_000)) == "hello")
+    }
+
+    @Test func `a finished loop keeps no value, not even itself`() {
+        weak var kept: TemplateLoopState?
+        do {
+            let state = TemplateLoopState([.integer(1)])
+            kept = state
+            state.remember(.loop(state))
+            state.finish()
+            state.remember(.loop(state))
+            #expect(state.lastChanged == nil && state.items.isEmpty)
+        }
+        #expect(kept == nil)
+    }
+
     @Test func `nested input is bounded`() throws {
         var value = JSON.array([])
         for _ in 0..<101 { value = .array([value]) }

@@ -1,5 +1,7 @@
-@testable import Tokenization
+import Platform
 import Testing
+
+@testable import Tokenization
 
 @Suite struct UnicodeFormTests {
     private func apply(_ form: UnicodeForm, _ text: String) -> [Unicode.Scalar] {
@@ -15,6 +17,29 @@ import Testing
         #expect(apply(.composed, "\u{1112}\u{1161}\u{11AB}") == ["\u{D55C}"])
         #expect(apply(.composed, "a\0\u{301}") == ["a", "\0", "\u{301}"])
         #expect(apply(.composed, "").isEmpty)
+    }
+
+    /// Ordering by swapping neighbours would take hours for these 4 MB.
+    @Test("a run of two million marks is put in order", .timeLimit(.minutes(2)), arguments: ["NFC", "NFD", "NFKC", "NFKD"])
+    func longRun(_ name: String) throws {
+        let form = try #require(UnicodeForm(rawValue: name))
+        let count = 1_000_000
+        let above = Array("\u{301}".utf8)
+        let below = Array("\u{327}".utf8)
+        let text = Array("q".utf8) + [[UInt8]](repeating: above, count: count).joined() + [[UInt8]](repeating: below, count: count).joined()
+        let ordered = Array("q".utf8) + [[UInt8]](repeating: below, count: count).joined() + [[UInt8]](repeating: above, count: count).joined()
+        #expect(form.apply(to: text) == ordered)
+    }
+
+    /// Random strings of marks, letters that decompose into marks and Hangul, by `Goldens/make_goldens.py`.
+    @Test("the forms are the reference's")
+    func goldens() {
+        for golden in Goldens.json("forms.json").array! {
+            let text = golden["text"]!.string!
+            for form in [UnicodeForm.composed, .decomposed, .compatibilityComposed, .compatibilityDecomposed] {
+                #expect(apply(form, text) == Array(golden[form.rawValue]!.string!.unicodeScalars), "\(form.rawValue) of \(text.debugDescription)")
+            }
+        }
     }
 
     @Test("what passes unexamined as composed neither changes nor composes with anything")

@@ -29,12 +29,12 @@ import Testing
         return plan
     }
 
-    private func load(_ folder: ScratchFolder, _ type: ElementType = .f32) throws -> (
+    private func load(_ folder: ScratchFolder, _ form: WeightForm = .f32) throws -> (
         store: WeightStore, origin: WeightStore.Origin
     ) {
         let (checkpoint, plan) = try make(folder)
         return try WeightStore.load(
-            checkpoint, plan: plan, type: type, cache: CacheFolder(path: folder.path + "/cache"), team: team)
+            checkpoint, plan: plan, weights: form, cache: CacheFolder(path: folder.path + "/cache"), team: team)
     }
 
     private func row(_ panels: PanelMatrix, _ index: Int) -> [Float] {
@@ -112,7 +112,7 @@ import Testing
         let (store, _) = try load(folder)
         let (checkpoint, plan) = try make(folder, scale: 2)
         let (other, origin) = try WeightStore.load(
-            checkpoint, plan: plan, type: .f32, cache: CacheFolder(path: folder.path + "/cache"), team: team)
+            checkpoint, plan: plan, weights: .f32, cache: CacheFolder(path: folder.path + "/cache"), team: team)
         #expect(origin.source == .built(path: path(origin)))
         #expect(row(other.panels("qk"), 0)[0] == 0.5 && other.fingerprint != store.fingerprint)
         #expect(folder.names(in: "cache/weights").count == 2)
@@ -144,7 +144,7 @@ import Testing
         let (checkpoint, plan) = try make(folder)
         folder.write("file", "not a folder")
         for cache in [CacheFolder(path: folder.path + "/file"), nil] {
-            let (store, origin) = try WeightStore.load(checkpoint, plan: plan, type: .f32, cache: cache, team: team)
+            let (store, origin) = try WeightStore.load(checkpoint, plan: plan, weights: .f32, cache: cache, team: team)
             #expect(origin.source == .memory && origin.warnings.count == 1)
             #expect(row(store.panels("qk"), 0)[0] == 0.25)
         }
@@ -181,7 +181,7 @@ import Testing
             var plan = WeightPlan()
             plan.append(.init(name: "x", form: .panels, sources: [.init(tensor, rows: rows)], columns: columns))
             do {
-                _ = try WeightStore.load(checkpoint, plan: plan, type: .f32, cache: nil, team: team)
+                _ = try WeightStore.load(checkpoint, plan: plan, weights: .f32, cache: nil, team: team)
                 return ""
             } catch { return "\(error)" }
         }
@@ -196,12 +196,12 @@ import Testing
         #expect(
             throws: CheckpointError(
                 file: "model.safetensors", tensor: "x", reason: "type F8_E4M3 was found; BF16, F16 or F32 was expected")
-        ) { try WeightStore.load(foreign, plan: plan, type: .f32, cache: nil, team: team) }
+        ) { try WeightStore.load(foreign, plan: plan, weights: .f32, cache: nil, team: team) }
     }
 
     @Test func `image headers that are cut or damaged never trap and never pass`() throws {
-        let key = WeightImageHeader.Key(source: Digest(of: "s"), plan: Self.plan.digest, type: .bf16, layout: 1)
-        let header = WeightImageHeader(placing: Self.plan, key: key) { WeightBuilder.byteCount($0, type: .bf16) }
+        let key = WeightImageHeader.Key(source: Digest(of: "s"), plan: Self.plan.digest, weights: .bf16, layout: 1)
+        let header = WeightImageHeader(placing: Self.plan, key: key) { WeightBuilder.byteCount($0, form: .bf16) }
         let encoded = header.encoded()
         let image = encoded + [UInt8](repeating: 0, count: header.imageBytes - encoded.count)
         #expect(try WeightImageHeader(parsing: image.rawSpan) == header)
@@ -241,7 +241,7 @@ import Testing
         let folder = ScratchFolder()
         let (checkpoint, plan) = try make(folder)
         var seen: [WeightProgress] = []
-        _ = try WeightStore.load(checkpoint, plan: plan, type: .bf16, cache: nil, team: team) { seen.append($0) }
+        _ = try WeightStore.load(checkpoint, plan: plan, weights: .bf16, cache: nil, team: team) { seen.append($0) }
         #expect(
             seen.count == 3 && seen.map(\.doneBytes) == seen.map(\.doneBytes).sorted() && seen[2].doneBytes <= seen[2].totalBytes)
     }

@@ -41,6 +41,10 @@ typedef enum ck_type {
 /// Whether this machine can run `isa`.
 bool ck_supported(ck_isa isa);
 
+/// The fastest that this machine can run. Decided by what the processor is, never by a timing, so that the workers of a machine
+/// agree: CK_AVX512BF16 only where vdpbf16ps does more than the fp32 multiply-adds that replace it.
+ck_isa ck_fastest(void);
+
 /// The type in which left operands of products are stored: CK_BF16 for (CK_AVX512BF16, CK_BF16), otherwise CK_F32.
 /// With weights of CK_BF16 the values are rounded to bf16 in either case.
 ck_type ck_operand_type(ck_isa isa, ck_type weights);

@@ -33,8 +33,8 @@ extension Settings {
     var serverLimits: ServerLimits {
         var limits = ServerLimits()
         limits.maximumConnections = integer("gateway.max_connections")
-        // The gateway cancels first; this is the second line, for what one write adds.
-        limits.maximumBufferedResponse = 2 * bytes("gateway.max_buffered")
+        // The gateway pauses at the high-water mark and cancels later; this is the second line, behind the last words of both.
+        limits.maximumBufferedResponse = limits.http.highWater + 2 * bytes("gateway.max_buffered")
         limits.headTimeout = seconds("gateway.header_timeout")
         limits.bodyTimeout = seconds("gateway.body_timeout")
         limits.idleTimeout = seconds("gateway.idle_timeout")

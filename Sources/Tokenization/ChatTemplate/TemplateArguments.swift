@@ -1,3 +1,5 @@
+internal import Platform
+
 /// The evaluated arguments of a call, taken out one by one by what is called.
 struct TemplateArguments {
     var positional: [TemplateValue]
@@ -11,7 +13,7 @@ struct TemplateArguments {
     var isEmpty: Bool { positional.isEmpty && named.isEmpty }
 
     mutating func take(named name: String) -> TemplateValue? {
-        guard let position = named.firstIndex(where: { $0.name == name }) else { return nil }
+        guard let position = named.firstIndex(where: { TemplateText.equal($0.name, name) }) else { return nil }
         return named.remove(at: position).value
     }
 
@@ -40,8 +42,8 @@ extension TemplateInterpreter {
             try charge(dictionary.count)
             for entry in dictionary.entries {
                 guard case .string(let name) = entry.key else { throw failure("a keyword that is not a text") }
-                guard !arguments.named.contains(where: { $0.name == name }) else { throw failure("'\(name)' was given twice") }
-                arguments.named.append((name, entry.value))
+                guard !arguments.named.contains(where: { TemplateText.equal($0.name, name.text) }) else { throw failure("'\(name)' was given twice") }
+                arguments.named.append((name.text, entry.value))
             }
         }
         return arguments

@@ -1,3 +1,5 @@
+internal import Platform
+
 /// Keys and values in the order they were put in. Look-up is O(1) from 9 entries on, a scan below that.
 struct TemplateDictionary {
     /// What a dictionary's methods return, by Python's name of the type.
@@ -12,8 +14,10 @@ struct TemplateDictionary {
         case undefined
         case none
         case integer(Int)
-        case float(Double)
-        case string(String)
+        /// The bits of a number that is no 64-bit integer: then every NaN is one key, and many of them cannot collide.
+        case float(UInt64)
+        /// Equal when the code points are: Swift's own equality ignores how accents are composed.
+        case string(ExactText)
 
         /// Nil for values that Python cannot hash, and for tuples, which no chat template uses as keys.
         init?(_ value: TemplateValue) {
@@ -22,29 +26,9 @@ struct TemplateDictionary {
             case .none: self = .none
             case .bool(let value): self = .integer(value ? 1 : 0)
             case .integer(let value): self = .integer(value)
-            case .float(let value): self = Int(exactly: value).map(Self.integer) ?? .float(value)
-            case .string(let value): self = .string(value)
+            case .float(let value): self = Int(exactly: value).map(Self.integer) ?? .float((value.isNaN ? .nan : value).bitPattern)
+            case .string(let value): self = .string(ExactText(value))
             default: return nil
-            }
-        }
-
-        /// Text is equal when its code points are: Swift's own equality ignores how accents are composed.
-        static func == (a: Self, b: Self) -> Bool {
-            switch (a, b) {
-            case (.none, .none), (.undefined, .undefined): true
-            case (.integer(let a), .integer(let b)): a == b
-            case (.float(let a), .float(let b)): a == b
-            case (.string(let a), .string(let b)): TemplateText.equal(a, b)
-            default: false
-            }
-        }
-
-        func hash(into hasher: inout Hasher) {
-            switch self {
-            case .none, .undefined: hasher.combine(0)
-            case .integer(let value): hasher.combine(value)
-            case .float(let value): hasher.combine(value)
-            case .string(let value): hasher.combine(value)
             }
         }
     }
@@ -67,9 +51,9 @@ struct TemplateDictionary {
     subscript(key: Key) -> TemplateValue? { position(of: key).map { entries[$0].value } }
 
     subscript(name: String) -> TemplateValue? {
-        if index != nil { return self[.string(name)] }
+        if index != nil { return self[.string(ExactText(name))] }
         for entry in entries {
-            if case .string(let key) = entry.key, TemplateText.equal(key, name) { return entry.value }
+            if case .string(let key) = entry.key, TemplateText.equal(key.text, name) { return entry.value }
         }
         return nil
     }
@@ -91,7 +75,7 @@ struct TemplateDictionary {
         }
     }
 
-    mutating func set(_ name: String, _ value: TemplateValue) { set(.string(name), shown: .string(name), value) }
+    mutating func set(_ name: String, _ value: TemplateValue) { set(.string(ExactText(name)), shown: .string(name), value) }
 
     func position(of key: Key) -> Int? {
         if let index { return index[key] }

@@ -117,7 +117,7 @@ extension TemplateInterpreter {
     ) throws(TemplateError) -> TemplateValue {
         let value = TemplateValue.tuple(try list(arguments.positional))
         if let last = state.lastChanged, try areEqual(last, value) { return .bool(false) }
-        state.lastChanged = value
+        state.remember(value)
         return .bool(true)
     }
 

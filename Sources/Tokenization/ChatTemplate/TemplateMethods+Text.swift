@@ -1,3 +1,5 @@
+internal import Platform
+
 extension TemplateInterpreter {
     /// The methods of Python's `str`. The receiver's size has been paid for.
     mutating func call(
@@ -199,7 +201,7 @@ extension TemplateInterpreter {
         }
         if case .tuple(let several) = value { arguments.positional = several.elements }
         if case .dictionary(let dictionary) = value {
-            for entry in dictionary.entries { if case .string(let name) = entry.key { arguments.named.append((name, entry.value)) } }
+            for entry in dictionary.entries { if case .string(let name) = entry.key { arguments.named.append((name.text, entry.value)) } }
         }
         let pieces: [TemplateFormat.Piece]
         do { pieces = try TemplateFormat(percent: format).pieces } catch { throw failure(error.reason) }

@@ -1,3 +1,5 @@
+internal import Platform
+
 /// Builds a program from a template's text: statements here, expressions in `TemplateParser+Expressions.swift`.
 ///
 /// What the language lacks on purpose (inheritance, includes, imports, recursive loops) is refused by name, and so are
@@ -9,7 +11,7 @@ struct TemplateParser {
     private var nesting = 0
     private var loops = 0
     private var names: [String] = []
-    private var numbers: [String: TemplateName] = [:]
+    private var numbers: [ExactText: TemplateName] = [:]
 
     static func parse(_ text: String, limits: TemplateLimits) throws(TemplateError) -> TemplateProgram {
         var parser = TemplateParser(tokens: try TemplateLexer.tokens(of: text, limits: limits), limits: limits)
@@ -74,8 +76,9 @@ struct TemplateParser {
 
     /// The number of `name`; the same name always has the same number.
     mutating func number(of name: String) -> TemplateName {
-        if let number = numbers[name] { return number }
-        numbers[name] = names.count
+        let key = ExactText(name)
+        if let number = numbers[key] { return number }
+        numbers[key] = names.count
         names.append(name)
         return names.count - 1
     }

@@ -1,9 +1,9 @@
+internal import Platform
+
 /// Python's operations on text, which count, compare and cut by code point where Swift's `String` goes by grapheme.
 enum TemplateText {
-    /// Equality of code points. O(bytes), O(1) in the common case of different lengths.
-    static func equal(_ a: String, _ b: String) -> Bool {
-        a.utf8.count == b.utf8.count && (a.utf8.count == 0 || a == b && a.utf8.elementsEqual(b.utf8))
-    }
+    /// Equality of code points. O(bytes), O(1) in the common case of different lengths. Never `==`, which normalises.
+    static func equal(_ a: String, _ b: String) -> Bool { ExactText(a) == ExactText(b) }
 
     /// Order of code points, which is the order of the UTF-8 bytes.
     static func precedes(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }

@@ -93,8 +93,9 @@ final class TemplateLoopState {
     let count: Int
     let nestingDepth: Int
     var index = 0
-    /// What `loop.changed` saw last.
-    var lastChanged: TemplateValue?
+    /// What `loop.changed` saw last. Not counted in `nestingDepth`, so it is let go before another value can hold this loop's end.
+    private(set) var lastChanged: TemplateValue?
+    private var isFinished = false
 
     init(_ items: [TemplateValue]) {
         self.items = items
@@ -102,8 +103,15 @@ final class TemplateLoopState {
         nestingDepth = TemplateList(items).depth + 1
     }
 
-    /// Drops the items, so that a loop kept beyond its end holds no values (and no cycle of references).
+    /// A finished loop remembers nothing: else a chain of them, each the value of the next, would nest without bound.
+    func remember(_ value: TemplateValue) {
+        if !isFinished { lastChanged = value }
+    }
+
+    /// Drops all values, and takes none from here on, so that a loop kept beyond its end is part of no chain and no cycle of
+    /// references.
     func finish() {
+        isFinished = true
         items = []
         lastChanged = nil
     }

@@ -186,9 +186,22 @@ def own():
     save(t, "mixture")
 
 
+def forms():
+    """Texts in which marks stand in every order, and their four normal forms."""
+    r = random.Random(3)
+    marks = ["\u0301", "\u0327", "\u0323", "\u0345", "\u0338", "\u0344", "\u0340", "\u0f73", "\u05b0", "\u064b", "\u3099", "\u093c"]
+    others = ["a", "e\u0302", "\u00e9", "q", " ", "\u1e9b", "\u0958", "\u2126", "\u1100", "\u1161", "\u11a8", "\uac00", "\ufb01", "\ufdfa", "\u0f71"]
+    texts = ["".join(r.choice(marks if r.random() < .7 else others) for _ in range(r.randrange(1, 16))) for _ in range(80)]
+    names = ["NFC", "NFD", "NFKC", "NFKD"]
+    table = [{"text": t} | {n: getattr(normalizers, n)().normalize_str(t) for n in names} for t in texts]
+    with open(os.path.join(FIXTURES, "forms.json"), "w") as f:
+        json.dump(table, f, indent=0)
+
+
 def main():
     os.makedirs(FIXTURES, exist_ok=True)
     own()
+    forms()
     short, many = strings()
     with open(os.path.join(FIXTURES, "strings.json"), "w") as f:
         json.dump({"short": short, "many": many}, f, ensure_ascii=False, indent=0)
@@ -209,4 +222,5 @@ def main():
         json.dump(result, f, ensure_ascii=False, separators=(",", ":"))
 
 
-main()
+if __name__ == "__main__":
+    main()
