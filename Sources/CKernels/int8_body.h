@@ -320,7 +320,7 @@ static uint64_t probe_arithmetic(uint64_t rounds, float *sink) {
     I sum[CHAINS];
     for (size_t j = 0; j < CHAINS; j++) sum[j] = i_start(0);
     for (uint64_t i = 0; i < rounds; i++) {
-        UNROLL for (size_t j = 0; j < CHAINS; j++) sum[j] = i_dot(sum[j], x, b);
+        UNROLL for (size_t j = 0; j < CHAINS; j++) sum[j] = i_dot(sum[j], x, b_anew(b));
     }
     for (size_t j = 0; j < CHAINS; j++) *sink += (float)i_sum(sum[j]);
     return rounds * CHAINS * 128;

@@ -9,7 +9,7 @@ trap 'rm -rf "$out"' EXIT
 compiler=${CC:-clang}
 flags="-O2 -std=gnu17 -I$sources -I$sources/include"
 
-for name in scalar dispatch avx2; do
+for name in scalar dispatch avx2 int8 int8_scalar int8_avx2 int8_avx512 int8_avx512vnni; do
     $compiler $flags -c "$sources/$name.c" -o "$out/$name.o"
 done
 for name in avx512 avx512bf16; do
@@ -17,6 +17,7 @@ for name in avx512 avx512bf16; do
     # -w: the emulation's casts are not ours to silence one by one.
     $compiler $flags -w -mavx2 -mfma -mf16c -I"$here/emulation" -c "$out/$name.c" -o "$out/$name.o"
 done
-$compiler $flags -c "$here/twins.c" -o "$out/twins.o"
-$compiler "$out"/*.o -lm -o "$out/twins"
-for set in 1 2 3; do "$out/twins" $set; done
+$compiler $flags "$here/twins.c" "$out"/*.o -lm -o "$out/twins"
+$compiler $flags "$here/int8_twins.c" "$out"/*.o -lm -o "$out/int8_twins"
+for set in 1 2 4; do "$out/twins" $set; done
+for set in 1 2 3 4; do "$out/int8_twins" $set; done

@@ -21,9 +21,9 @@ import Wire
 
     private static let directory = SharedFiles.repository + "/models/pilot"
 
-    private static func weights() throws -> DecoderWeights {
+    private static func weights(_ form: WeightForm) throws -> DecoderWeights {
         let team = ThreadTeam(threads: 1, instructionSet: .best)
-        return try DecoderModel.loadWeights(directory: directory, weights: .bf16, cache: nil, team: team).weights
+        return try DecoderModel.loadWeights(directory: directory, weights: form, cache: nil, team: team).weights
     }
 
     /// Sixteen prompts of different lengths, half of them with a common beginning.
@@ -61,8 +61,9 @@ import Wire
         return (tokens, scheduler.load.preemptions)
     }
 
-    @Test func aSeedGivesTheSameTokensAloneInABatchInChunksOnAnyThreadsAndAfterPreemption() throws {
-        let weights = try Self.weights()
+    @Test(arguments: [WeightForm.bf16, .int8, .int8g32])
+    func aSeedGivesTheSameTokensAloneInABatchInChunksOnAnyThreadsAndAfterPreemption(form: WeightForm) throws {
+        let weights = try Self.weights(form)
         var alone: [SequenceID: [TokenID]] = [:]
         for request in Self.requests {
             alone.merge(try run([request], Conditions(stepTokens: 512, pages: 8, threads: 1), weights).tokens) { _, new in new }

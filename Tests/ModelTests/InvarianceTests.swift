@@ -97,6 +97,16 @@ import Testing
         #expect(filled == Array(0..<geometry.layers))
     }
 
+    @Test(arguments: WeightForm.allCases)
+    func `every instruction set without bf16 products computes the same`(form: WeightForm) throws {
+        let weights = try ModelBench.weights(ModelBench.fixture("qwen3-mini"), form: form)
+        let tokens = tokens(40, seed: 9, vocabulary: weights.configuration.shape.vocabulary)
+        let expected = try ModelBench(weights, set: .scalar).logits(tokens, chunk: 40)
+        for set in InstructionSet.allCases where set.isSupported && set != .avx512bf16 {
+            #expect(try ModelBench(weights, set: set, threads: 2).logits(tokens, chunk: 33) == expected, "\(set)")
+        }
+    }
+
     @Test func `random weights are the same each time, and their logits are finite`() throws {
         let shape = ModelShape(
             layers: 2, hidden: 64, intermediate: 96, heads: 4, keyValueHeads: 2, headDimension: 16, vocabulary: 130, context: 256)

@@ -51,6 +51,42 @@ import Testing
         }
     }
 
+    @Test(arguments: [WeightForm.int8, .int8g32])
+    func `an image of bytes is another file, close to the tensors, and its tables stay bf16`(form: WeightForm) throws {
+        let folder = ScratchFolder()
+        let (exact, _) = try load(folder)
+        let (built, origin) = try load(folder, form)
+        let (found, second) = try load(folder, form)
+        #expect(second.source == .cache(path: path(origin)) && folder.names(in: "cache/weights").count == 2)
+        #expect(origin.rounded == ["1 BF16 tensors were rounded to \(form)", "2 F32 tensors were rounded to \(form)"])
+        for store in [built, found] {
+            for index in [0, 3, 69, 70, 78] {
+                let (row, values) = (row(store.panels("qk"), index), row(exact.panels("qk"), index))
+                let greatest = values.map(abs).max()!
+                for (a, b) in zip(row, values) { #expect(abs(a - b) <= greatest / 127, "row \(index)") }
+            }
+            #expect(store.vector("norm") == exact.vector("norm"))
+            #expect(store.table("table").type == .bf16)
+        }
+        #expect(built.fingerprint == found.fingerprint && built.fingerprint != exact.fingerprint)
+    }
+
+    @Test func `a matrix with more columns than sums of bytes allow is named`() throws {
+        let folder = ScratchFolder()
+        try Folder.create(folder.path + "/model")
+        var text = SafetensorsText()
+        text.append("wide", shape: [1, 65_537], bf16: [Float](repeating: 1, count: 65_537))
+        folder.write("model/model.safetensors", text.bytes)
+        let checkpoint = try Checkpoint(directory: folder.path + "/model")
+        var plan = WeightPlan()
+        plan.append(.init(name: "wide", form: .panels, sources: [.init("wide", rows: 1)], columns: 65_537))
+        #expect(
+            throws: CheckpointError(
+                file: checkpoint.directory, tensor: "wide",
+                reason: "it has 65537 columns; at most 65536 are possible with weights of int8")
+        ) { try WeightStore.load(checkpoint, plan: plan, weights: .int8, cache: nil, team: team) }
+    }
+
     @Test func `an image is built once and then found, with the numbers of the tensors`() throws {
         let folder = ScratchFolder()
         let (built, origin) = try load(folder)

@@ -1,10 +1,10 @@
 // Speed of each kernel beside what the machine can do, measured in alternation. Usage: micro [--isa NAME] [--threads N]
-// [--repeats N] [--only products|attention|rows] [--json]
+// [--repeats N] [--only products|int8|attention|rows] [--json]
 #define _GNU_SOURCE
 #include "team.h"
 
 enum { MOST_REPEATS = 99 };
-static const char *const names[] = {"scalar", "avx2", "avx512", "avx512bf16"};
+static const char *const names[] = {"scalar", "avx2", "avx512", "avx512vnni", "avx512bf16"};
 static ck_isa isa;
 static size_t repeats = 7;
 static bool json;
@@ -21,11 +21,20 @@ typedef struct Case {
     void (*twin)(const void *);     // the scalar twin, on a part of the work
     double part;
     const void *argument;
+    bool int8;                      // the arithmetic peak is that of bytes
 } Case;
 
-static void probe_arithmetic(const void *rounds, size_t chunk) {
+typedef struct Probe {
+    uint64_t rounds;
+    bool int8;
+} Probe;
+
+static uint64_t arithmetic(const Probe *p, float *x) {
+    return p->int8 ? ck_int8_probe_arithmetic(isa, p->rounds, x) : ck_probe_arithmetic(isa, CK_BF16, p->rounds, x);
+}
+static void probe_arithmetic(const void *argument, size_t chunk) {
     float x = (float)chunk;
-    ck_probe_arithmetic(isa, CK_BF16, *(const uint64_t *)rounds, &x);
+    arithmetic(argument, &x);
     sink += (uint64_t)x;
 }
 
@@ -43,16 +52,16 @@ static double seconds(void (*work)(const void *), const void *argument, size_t t
 }
 
 static void measure(const Case *c) {
-    const uint64_t rounds = 1 << 14;
+    const Probe probe = {1 << 14, c->int8}, one = {1, c->int8};
     const size_t reads = (c->from_bytes + READ_CHUNK - 1) / READ_CHUNK;
     float x = 0;
-    const double probe_flops = (double)ck_probe_arithmetic(isa, CK_BF16, 1, &x) * (double)rounds * (double)(team.threads * 4);
+    const double probe_flops = (double)arithmetic(&one, &x) * (double)probe.rounds * (double)(team.threads * 4);
     double time[MOST_REPEATS], share[MOST_REPEATS], peak[MOST_REPEATS], read[MOST_REPEATS];
     double once = seconds(c->work, c->argument, 1);
     size_t times = once < 2e-4 ? (size_t)(2e-4 / once) + 1 : 1;
     for (size_t r = 0; r < repeats; r++) {
         double start = now();
-        run(team.threads * 4, probe_arithmetic, &rounds);
+        run(team.threads * 4, probe_arithmetic, &probe);
         peak[r] = probe_flops / (now() - start);
         start = now();
         for (size_t i = 0; i < times; i++) run(reads, probe_read, c);
@@ -161,6 +170,76 @@ static void products(void) {
                       .part = 64.0 / (double)(n * m * copies), .argument = &s};
             snprintf(x.shape, sizeof x.shape, "%zu x %zu x %zu", m, n, k);
             measure(&x);
+        }
+}
+
+// ---- Products of int8 ---------------------------------------------------------------------------------------------------------
+
+typedef struct Int8Products {
+    ck_int8_product product;
+    size_t copies, panel_bytes, rows_per_chunk, columns_per_chunk;
+} Int8Products;
+
+static void int8_chunk(const void *argument, size_t chunk) {
+    const Int8Products *s = argument;
+    ck_int8_product p = s->product;
+    const size_t across = (p.n + s->columns_per_chunk - 1) / s->columns_per_chunk, down = (p.m + s->rows_per_chunk - 1) / s->rows_per_chunk;
+    const size_t copy = chunk / (across * down), row = chunk / across % down * s->rows_per_chunk, column = chunk % across * s->columns_per_chunk;
+    p.w = (const char *)p.w + copy * s->panel_bytes;
+    p.a = (const char *)p.a + row * p.a_stride;
+    p.c += row * p.c_stride;
+    p.m = p.m - row < s->rows_per_chunk ? p.m - row : s->rows_per_chunk;
+    p.n0 = column;
+    p.n1 = p.n - column < s->columns_per_chunk ? p.n : column + s->columns_per_chunk;
+    ck_int8_multiply(isa, &p);
+}
+static void int8_work(const void *argument) {
+    const Int8Products *s = argument;
+    const size_t across = (s->product.n + s->columns_per_chunk - 1) / s->columns_per_chunk;
+    run(s->copies * across * ((s->product.m + s->rows_per_chunk - 1) / s->rows_per_chunk), int8_chunk, s);
+}
+static void int8_twin(const void *argument) {
+    ck_int8_product p = ((const Int8Products *)argument)->product;
+    p.m = 1;
+    p.n1 = 64;
+    ck_int8_multiply(CK_SCALAR, &p);
+}
+
+static void int8_products(void) {
+    static const struct { size_t n, k; } shapes[] = {{960, 576}, {3072, 576}, {576, 1536}, {49152, 576}, {9728, 896}, {896, 4864}};
+    static const size_t rows[] = {1, 2, 4, 8, 16, 32, 64, 128, 512};
+    const size_t most = 96u << 20;
+    char *w = memory(most), *a = memory(512 * odd_lines(ck_int8_operand_bytes(4864)));
+    float *c = memory((size_t)512 * 16384 * 4), *x = memory(512 * 4864 * 4);
+    fill_floats(x, 512 * 4864);
+    for (int form = CK_INT8_ROW; form <= CK_INT8_GROUPS; form++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            const size_t n = shapes[i].n, k = shapes[i].k, bytes = ck_int8_panel_bytes((ck_int8)form, n, k), all = (64u << 20) / bytes + 1;
+            const size_t stride = odd_lines(ck_int8_operand_bytes(k));
+            ck_int8_operand(isa, CK_F32, x, k, NULL, 512, k, a, stride);
+            // Panels of the same 64 rows: what they hold is of no account, but denormal scales would be.
+            const size_t panel = ck_int8_panel_bytes((ck_int8)form, 64, k);
+            ck_int8_pack_rows((ck_int8)form, x, CK_F32, k, 64, k, w, 0);
+            for (size_t at = panel; at + panel <= bytes * all && at + panel <= most; at += panel) memcpy(w + at, w, panel);
+            for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+                const size_t m = rows[j];
+                if (n > 16384 && m > 32) continue;      // heads see few rows
+                size_t copies = all, by_work = (size_t)(8e9 / (2.0 * (double)(n * k * m)));
+                if (copies > by_work) copies = by_work;
+                if (copies < 1) copies = 1;
+                Int8Products s = {
+                    .product = {.a = a, .a_stride = stride, .w = w, .c = c, .c_stride = odd_lines(n * 4) / 4, .m = m, .k = k, .n = n,
+                                .form = (ck_int8)form},
+                    .copies = copies, .panel_bytes = bytes, .rows_per_chunk = m <= 32 || team.threads == 1 ? m : 126,
+                    .columns_per_chunk = team.threads == 1 ? n : n > 2048 ? 512 : 64,
+                };
+                s.product.n1 = n;
+                Case y = {.kernel = form == CK_INT8_ROW ? "int8" : "int8g32", .flops = 2.0 * (double)(m * n * k * copies),
+                          .bytes = (double)(bytes * copies), .from = w, .from_bytes = bytes * copies, .work = int8_work, .twin = int8_twin,
+                          .part = 64.0 / (double)(n * m * copies), .argument = &s, .int8 = true};
+                snprintf(y.shape, sizeof y.shape, "%zu x %zu x %zu", m, n, k);
+                measure(&y);
+            }
         }
 }
 
@@ -294,13 +373,14 @@ int main(int count, char **arguments) {
         } else threads = 0;
     }
     if (threads < 1 || threads > 256 || repeats < 1 || repeats > MOST_REPEATS || isa > CK_AVX512BF16 || !ck_supported(isa)) {
-        fprintf(stderr, "usage: micro [--isa scalar|avx2|avx512|avx512bf16] [--threads 1..256] [--repeats 1..%d] "
-                        "[--only products|attention|rows] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
+        fprintf(stderr, "usage: micro [--isa scalar|avx2|avx512|avx512vnni|avx512bf16] [--threads 1..256] [--repeats 1..%d] "
+                        "[--only products|int8|attention|rows] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
         return 2;
     }
     start_team(threads);
     if (!json) printf("%s, %zu threads, medians of %zu\n", names[isa], threads, repeats);
     if (!only || !strcmp(only, "products")) products();
+    if (!only || !strcmp(only, "int8")) int8_products();
     if (!only || !strcmp(only, "attention")) attention();
     if ((!only && threads == 1) || (only && !strcmp(only, "rows"))) rows();
     return 0;
