@@ -53,7 +53,7 @@ struct EngineBenchmark {
     private func hello(pages: Int, context: Int) -> WorkerHello {
         WorkerHello(
             worker: "bench", modelName: "bench", modelDigest: "", shape: weights.configuration.shape, sequenceLimit: context,
-            pagesTotal: pages, instructionSet: instructionSet.name, dtype: "\(weights.type)")
+            pagesTotal: pages, instructionSet: instructionSet.name, dtype: "\(weights.form)")
     }
 }
 

@@ -38,31 +38,44 @@ extension WeightStore {
 
     /// Panels of bytes, out of rows of bf16.
     private static func pack(into bytes: inout MutableRawSpan, _ entry: WeightImageHeader.Entry, from generator: inout WordGenerator) {
-        var row = [UInt64](repeating: 0, count: (entry.columns + 3) / 4)
+        let exponents = exponents(columns: entry.columns)
+        var row: [UInt8] = []
         for index in 0..<entry.rows {
-            var span = row.mutableSpan
-            var values = span.mutableBytes
-            fill(&values, type: .bf16, columns: entry.columns, from: &generator)
+            row.removeAll(keepingCapacity: true)
+            while row.count < entry.columns * 2 {
+                let word = values(exponents, from: &generator)
+                for shift in stride(from: 0, to: 64, by: 8) { row.append(UInt8(truncatingIfNeeded: word >> shift)) }
+            }
             PanelMatrix.pack(
-                row.span.bytes.extracting(first: entry.columns * 2), as: .bf16, columns: entry.columns, first: index,
-                form: entry.element, into: &bytes)
+                row.rawSpan.extracting(0..<entry.columns * 2), as: .bf16, columns: entry.columns, first: index, form: entry.element,
+                into: &bytes)
         }
     }
 
     /// Values ±(1 + m/128) · 2^e with e one of two neighbours: mean square about 1/columns.
     private static func fill(_ bytes: inout MutableRawSpan, type: ElementType, columns: Int, from generator: inout WordGenerator)
     {
-        let exponent = UInt64(Float(1.0 / (Double(columns).squareRoot() * 1.25)).bitPattern >> 23)
-        let exponents = (exponent << 7) &* 0x0001_0001_0001_0001
+        let exponents = exponents(columns: columns)
         for offset in stride(from: 0, to: bytes.byteCount, by: 8) {
-            let word = generator.next()
-            // Of each 16 bits: sign and mantissa random, the exponent's lowest bit taken away or not.
-            let signsAndMantissas = word & 0x807F_807F_807F_807F
-            let halved = exponents &- (word & 0x0080_0080_0080_0080)
-            let bf16 = signsAndMantissas | halved
+            let bf16 = values(exponents, from: &generator)
             // Two f32 numbers whose upper halves are two of the bf16 numbers.
             bytes.storeBytes(of: type == .bf16 ? bf16 : bf16 & 0xFFFF_0000_FFFF_0000, toByteOffset: offset, as: UInt64.self)
         }
+    }
+
+    /// The greater exponent of values in rows of `columns`, as four bf16 numbers hold it.
+    private static func exponents(columns: Int) -> UInt64 {
+        let exponent = UInt64(Float(1.0 / (Double(columns).squareRoot() * 1.25)).bitPattern >> 23)
+        return (exponent << 7) &* 0x0001_0001_0001_0001
+    }
+
+    /// Four bf16 numbers.
+    private static func values(_ exponents: UInt64, from generator: inout WordGenerator) -> UInt64 {
+        let word = generator.next()
+        // Of each 16 bits: sign and mantissa random, the exponent's lowest bit taken away or not.
+        let signsAndMantissas = word & 0x807F_807F_807F_807F
+        let halved = exponents &- (word & 0x0080_0080_0080_0080)
+        return signsAndMantissas | halved
     }
 }
 

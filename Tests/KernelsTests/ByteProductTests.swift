@@ -91,12 +91,12 @@ import Testing
         }
     }
 
-    @Test(arguments: variants)
-    func `the greatest sums are exact`(form: WeightForm, set: InstructionSet) throws {
+    @Test(arguments: supported)
+    func `the greatest sums are exact`(set: InstructionSet) throws {
         let k = 65_536
         for sign: Float in [1, -1] {
             let found = try product(
-                [Float](repeating: 127 * sign, count: k), [Float](repeating: 127, count: k), columns: k, form, on: set)
+                [Float](repeating: 127 * sign, count: k), [Float](repeating: 127, count: k), columns: k, .int8, on: set)
             #expect(found == [Float(127 * 127 * k) * sign])
         }
     }
@@ -163,7 +163,10 @@ import Testing
                 func operands() throws -> OperandMatrix {
                     try OperandMatrix(rows: 5, columns: columns, form: .int8, instructionSet: set)
                 }
-                var (norm, picked, gate, attended) = (try operands(), try operands(), try operands(), try operands())
+                var norm = try operands()
+                var picked = try operands()
+                var gate = try operands()
+                var attended = try operands()
                 team.normalize(half, rows: 0..<5, weight: weight.span, epsilon: 1e-5, into: &norm)
                 team.normalize(half, picked: [4, 0, 0, 2, 1].span, weight: weight.span, epsilon: 1e-5, into: &picked)
                 team.siluMultiply(source, rows: 0..<5, into: &gate)

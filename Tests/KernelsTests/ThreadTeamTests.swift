@@ -59,7 +59,7 @@ import Testing
         #expect(try InstructionSet.select("") == .best)
         #expect(try InstructionSet.select("scalar") == .scalar)
         #expect(throws: InstructionSetError.unknown("sse2")) { try InstructionSet.select("sse2") }
-        #expect("\(InstructionSetError.unknown("sse2"))".contains("expected one of scalar, avx2, avx512, avx512bf16"))
+        #expect("\(InstructionSetError.unknown("sse2"))".contains("expected one of scalar, avx2, avx512, avx512vnni, avx512bf16"))
         for set in InstructionSet.allCases where !set.isSupported {
             #expect(throws: InstructionSetError.unsupported(set)) { try InstructionSet.select(set.name) }
         }
