@@ -41,6 +41,7 @@ struct HTTP1Server {
     var events = EventQueue()
     var counters = HTTPCounters()
     var date = ""
+    var name = ""
 
     init(limits: HTTPLimits, scheme: String) {
         self.limits = limits
@@ -275,7 +276,8 @@ struct HTTP1Server {
         let answers = exchange?.framing == nil
         abandon(.protocolError)
         ending = .linger
-        if answers { refusal.write(to: &out, date: date) }
+        guard answers else { return }
+        RefusalAnswer(refusal, requestID: refusalID(connection: name, number: counters.refusals)).write(to: &out, date: date)
     }
 
     /// Ends the exchange, if any, and the connection after what is in the buffer. `code`: what the owner is told; `nil` when it asked.

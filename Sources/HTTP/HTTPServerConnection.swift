@@ -48,6 +48,15 @@ package final class HTTPServerConnection {
         }
     }
 
+    /// 16 characters that no other connection has: the beginning of the `x-request-id` of requests that the connection itself
+    /// refuses. Empty: those answers have none.
+    package var name = "" {
+        didSet {
+            http1?.name = name
+            http2?.name = name
+        }
+    }
+
     // MARK: State
 
     /// `nil` while the first bytes have not decided.
@@ -123,6 +132,7 @@ package final class HTTPServerConnection {
         if isPrefix {
             let session = HTTP2Session(side: .server, limits: limits)
             session.date = date
+            session.name = name
             http2 = session
             http1 = nil
             unsafe session.receive(first.span.bytes)
@@ -138,6 +148,7 @@ package final class HTTPServerConnection {
         else { return }
         let session = HTTP2Session(side: .server, limits: limits, events: events, counters: counters)
         session.date = date
+        session.name = name
         self.prelude = prelude
         http1 = nil
         http2 = session

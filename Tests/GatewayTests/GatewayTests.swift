@@ -10,6 +10,10 @@ import Wire
 private let chat = "/v1/chat/completions"
 private let text = "/v1/completions"
 
+extension String {
+    fileprivate func repeated(_ count: Int) -> String { String(repeating: self, count: count) }
+}
+
 private func bytes(_ tokens: [TokenID]) -> String {
     tokens.map { $0 == TinyModel.end ? "<|end|>" : $0 == TinyModel.start ? "<|start|>" : String(UnicodeScalar(UInt8($0))) }.joined()
 }
@@ -266,6 +270,31 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(try await client.answer().status == 405)
         await client.close()
         await tooLarge.close()
+        await stage.end()
+    }
+
+    @Test("what no route hears of is refused in the same shape", arguments: [
+        ("nonsense\r\n\r\n", 400), ("GET /\("x".repeated(20_000)) HTTP/1.1\r\nhost: a\r\n\r\n", 414),
+        ("POST /v1/completions HTTP/1.1\r\nhost: a\r\nexpect: wonders\r\ncontent-length: 1\r\n\r\n", 417),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx: \("x".repeated(40_000))\r\n\r\n", 431), ("CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", 501),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n", 505), ("GET / HTTP/1.1\r\nhost:", 408),
+    ] as [(String, Int)])
+    func connectionRefusals(request: String, status: Int) async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.send(request)
+        if status == 408 {
+            _ = await stage.server.counters { $0.bytesReceived > 0 }
+            await stage.server.checkDeadlines(ahead: .seconds(11))
+        }
+        let answer = try await client.answer()
+        #expect(answer.status == status)
+        let code = try #require(APIError.Code(rawValue: answer.json["error"]?["code"]?.string ?? ""))
+        #expect(answer.json["error"]?["type"] == .string(code.type))
+        #expect(answer.json["error"]?["param"] == JSON.null)
+        #expect(answer.header("x-request-id")?.utf8.count == 32)
+        #expect(answer.header("x-should-retry") == (status == 408 ? "true" : status >= 500 ? "false" : nil))
+        await client.close()
         await stage.end()
     }
 
