@@ -628,6 +628,29 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("a client that had paused gets what was gathered for it before the error that ends its stream")
+    func pausedReaderMeetsError() async throws {
+        var limits = ServerLimits()
+        limits.socketQueue = 16 << 10
+        let stage = try await GatewayStage(sequenceLimit: 1_000_000, limits: limits) { $0.bufferLimit = 1 << 30 }
+        let client = try await stage.client(receiveBuffer: 4096)
+        try await client.post(text, #"{"prompt":"x","stream":true,"max_tokens":100000}"#)
+        let sequence = await stage.worker.started()
+        let count = 400
+        for _ in 0..<count {
+            stage.gateway.receive(stage.worker.step(Array(repeating: TinyModel.long, count: 32), sequence.id))
+            await stage.gateway.settle()
+        }
+        stage.gateway.workerLost("it crashed")
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last?["error"]?["code"] == "worker_lost")
+        let length = events.reduce(0) { $0 + ($1["choices"]?.array?.first?["text"]?.string?.utf8.count ?? 0) }
+        #expect(length == count * 32 * 1000)
+        await client.close()
+        await stage.end()
+    }
+
     @Test("an echo reaches the client however much it is for all choices, in order and whole")
     func largeEcho() async throws {
         let stage = try await GatewayStage()
