@@ -2,7 +2,8 @@
 ///
 /// The rhythm: feed what the socket gave (`receive`), drain `nextEvent()`, perform, then take `output` for the socket until the socket's
 /// own queue is full, and drain the events again: sending lets streams end and waiting requests begin. Read from the socket while
-/// `wantsRead`. When `isFinished`, close; when also `needsLinger`, shut down the sending side, and read and discard for a moment first.
+/// `wantsRead`. When `isFinished`, shut down the sending side, read and discard for a moment, and close: the client may still be sending,
+/// and closing at once would answer that with a reset, which could destroy the last answer.
 ///
 /// Calls that name a stream that has ended do nothing: the peer may end any stream at any time.
 /// Not Sendable; belongs to one thread. No call is re-entrant and no call calls out.
@@ -70,11 +71,8 @@ package final class HTTPServerConnection {
         return upgradeAllowance ?? 1 > 0 && (http2?.hasOutput ?? http1?.hasOutput ?? false)
     }
 
-    /// Nothing more will be sent or is awaited: the socket can be closed.
+    /// Nothing more will be sent or is awaited.
     package var isFinished: Bool { isClosedEarly || (prelude.isEmpty && (http2?.isFinished ?? http1?.isFinished ?? true)) }
-
-    /// With `isFinished`: the client may still be sending, and closing at once could destroy the last answer.
-    package var needsLinger: Bool { http2 == nil && http1?.ending == .linger }
 
     package var openStreams: Int { http2?.streams.count ?? http1?.openStreams ?? 0 }
 
