@@ -466,6 +466,23 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("a sequence is cancelled once, though its answer had ended by a stop string when the client left")
+    func cancelledOnce() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.post(text, #"{"prompt":"x","n":2,"stop":"!","stream":true}"#)
+        let first = await stage.worker.started()
+        let second = await stage.worker.started()
+        stage.gateway.receive(stage.worker.step("a!", first.id))
+        #expect(await stage.worker.cancelled() == first.id)
+        await client.reset()
+        // In the order in which they were sent; the first is not among them again.
+        #expect(await stage.worker.cancelled() == second.id)
+        stage.gateway.receive(stage.worker.end(first.id, .cancelled))
+        stage.gateway.receive(stage.worker.end(second.id, .cancelled))
+        await stage.end()
+    }
+
     @Test("a client that leaves before an answer in one piece cancels, too")
     func clientGoneWithoutStream() async throws {
         let stage = try await GatewayStage()
