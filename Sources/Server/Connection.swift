@@ -273,7 +273,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         case .lingering:
             if isStuck(now) {
                 close()
-            } else if stream.queuedBytes == 0, now.since(since) >= limits.lingerTimeout {
+            } else if stream.queuedBytes > 0 {
+                // The client has its time from the last byte on.
+                since = now
+            } else if now.since(since) >= limits.lingerTimeout {
                 stream.closeWhenWritten()
             }
         case .open:
