@@ -27,6 +27,7 @@ final class HTTP2Session {
     var events: EventQueue
     var counters: HTTPCounters
     var date = ""
+    var name = ""
 
     /// All types but those of RFC 9113 (0 to 9), ALTSVC, ORIGIN and PRIORITY_UPDATE.
     private static let unknownFrameTypes = (UInt8(0x0B)...0xFF).filter { $0 != 0x0C && $0 != 0x10 }
@@ -263,12 +264,10 @@ final class HTTP2Session {
         } catch {
             counters.refusals += 1
             abuse.streamError()
-            let body = Array(ErrorBody.json(status: error.status, reason: error.reason).utf8)
-            let head = ResponseHead(
-                status: error.status, headers: ["content-type": "application/json", "content-length": String(body.count)])
+            let answer = RefusalAnswer(error, requestID: refusalID(connection: name, number: counters.refusals))
             stream.isHead = stream.section.method == "HEAD"
-            respond(stream.id, head, endStream: false)
-            _ = unsafe write(stream.id, body.span.bytes)
+            respond(stream.id, answer.head, endStream: false)
+            _ = unsafe write(stream.id, answer.body.span.bytes)
             finish(stream.id, trailers: [:])
         }
     }
