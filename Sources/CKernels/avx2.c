@@ -152,6 +152,7 @@ INLINE uint64_t fold_value(Fold fold) {
 #define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 2 : 1)
 #define MOST_UNITS 2
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
+#define MANY_COLUMNS BLOCK_COLUMNS
 #define BLOCK_ROWS 126              // x 192 operands: 97 KB of the second-level cache
 #define CHAINS 6                    // of the arithmetic probe: twelve registers, more than latency x units
 #define PROBE_AHEAD 4096

@@ -3,6 +3,7 @@
 //   TALLEST(units)   rows of the highest tile of that width
 //   MOST_UNITS       the greatest UNITS_AT of several rows
 //   BLOCK_COLUMNS    k of a block over which several tiles pass
+//   MANY_COLUMNS     the same for 64 rows and more, at least BLOCK_COLUMNS
 //   BLOCK_ROWS       rows of a block
 //   DOT_PRODUCT      defined if v_dot multiplies bf16 pairs: then operands of bf16 products are bf16
 //   DOT_COLUMNS      BLOCK_COLUMNS of such products
@@ -319,10 +320,10 @@ static void multiply_blocks(const ck_product *p, const int kind) {
     const size_t element = ck_size(p->type);
     // Equal shares of rows, in whole tiles: a short last one would cost a pass over the weights.
     const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS, share = ((p->m + shares - 1) / shares + 5) / 6 * 6;
-    _Alignas(64) float wide[BLOCK_COLUMNS * MOST_UNITS * 16];
+    _Alignas(64) float wide[MANY_COLUMNS * MOST_UNITS * 16];
     for (size_t row = 0; row < p->m; row += share) {
         const size_t rows = smaller(share, p->m - row), width = UNITS_AT(kind, rows);
-        const size_t most = kind == DOTS ? DOT_COLUMNS : rows <= TALLEST(width) ? ONCE_COLUMNS : BLOCK_COLUMNS;
+        const size_t most = kind == DOTS ? DOT_COLUMNS : rows <= TALLEST(width) ? ONCE_COLUMNS : rows < 64 ? BLOCK_COLUMNS : MANY_COLUMNS;
         const size_t blocks = (p->k + most - 1) / most, block = (p->k / 2 + blocks - 1) / blocks * 2;
         FOR_PANELS(p, n, end) {
             const bool whole = end - n == CK_PANEL && p->type == CK_BF16;
