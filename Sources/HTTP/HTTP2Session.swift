@@ -280,7 +280,19 @@ final class HTTP2Session {
             return
         }
         stream.unconsumed += bytes.count
-        unsafe events.append(.body(id, Array(bytes)))
+        guard let discarded = stream.discarded else { return unsafe events.append(.body(id, Array(bytes))) }
+        stream.discarded = discarded + bytes.count
+        consumed(id, bytes.count)
+        if discarded + bytes.count > limits.streamWindow { stopBody(id) }
+    }
+
+    /// Whether the response is complete and the rest of the request is being thrown away.
+    func isDiscarding(_ id: StreamID) -> Bool { streams[id]?.discarded != nil }
+
+    /// Asks the client to stop sending what nobody needs.
+    func stopBody(_ id: StreamID) {
+        guard let stream = streams[id], !stream.receivedEnd, !stream.isDead, !isBroken else { return }
+        check(unsafe nghttp2_submit_rst_stream(handle, flagNone, id, HTTP2ErrorCode.noError.rawValue), "reset a stream")
     }
 
     private func bodyComplete(_ stream: HTTP2Stream, trailers: HTTPHeaders) {
@@ -517,8 +529,9 @@ final class HTTP2Session {
             guard side == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
                 let stream = streams[header.stream_id], !stream.receivedEnd, !stream.isDead
             else { return }
-            // RFC 9113, 8.1: the response is complete without the rest of the request; ask for it to stop.
-            check(unsafe nghttp2_submit_rst_stream(handle, flagNone, header.stream_id, 0), "reset a stream")
+            // RFC 9113, 8.1: the response is complete without the rest of the request, and RST_STREAM(NO_ERROR) may ask for it to stop. But
+            // curl 7.88 takes a reset that it reads together with the response for a failure, so the rest is thrown away for a while.
+            if stream.announced { stream.discarded = 0 } else { stopBody(stream.id) }
         case NGHTTP2_GOAWAY.rawValue:
             let code = HTTP2ErrorCode(rawValue: unsafe frame.pointee.goaway.error_code)
             guard code != .noError else { return }

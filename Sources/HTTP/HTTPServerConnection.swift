@@ -228,6 +228,12 @@ package final class HTTPServerConnection {
         if let http2 { http2.reset(stream, code) } else { http1?.reset(stream) }
     }
 
+    /// HTTP/2: the response is complete, the request is not, and what still comes of it is thrown away: up to a stream's window by
+    /// itself, and until the owner calls `stopBody`.
+    package func isDiscarding(_ stream: StreamID) -> Bool { http2?.isDiscarding(stream) ?? false }
+
+    package func stopBody(_ stream: StreamID) { http2?.stopBody(stream) }
+
     package func bufferedBytes(_ stream: StreamID) -> Int { http2?.bufferedBytes(stream) ?? http1?.bufferedBytes(stream) ?? 0 }
 
     /// Appends bytes for the socket to `buffer`, about `maximum` of them (HTTP/2 frames stay whole: up to 16 393 more).

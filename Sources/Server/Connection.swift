@@ -309,6 +309,11 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     }
 
     private func check(_ exchange: Exchange, _ now: MonotonicInstant, _ limits: ServerLimits) {
+        if http?.isDiscarding(exchange.stream) == true {
+            guard now.since(exchange.lastProgress) >= limits.lingerTimeout else { return }
+            http?.stopBody(exchange.stream)
+            return flushLater()
+        }
         guard !exchange.isBodyOver else {
             if exchange.isStalled(now: now), now.since(exchange.lastProgress) >= limits.stallTimeout {
                 exchange.breakOff(.enhanceYourCalm, .slowReader)
