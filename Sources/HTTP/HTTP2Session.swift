@@ -297,7 +297,7 @@ final class HTTP2Session {
 
     private func bodyComplete(_ stream: HTTP2Stream, trailers: HTTPHeaders) {
         stream.receivedEnd = true
-        guard !stream.isDead, stream.announced else { return }
+        guard !stream.isDead, stream.announced, stream.discarded == nil else { return }
         events.append(.bodyEnd(stream.id, trailers: trailers))
     }
 
@@ -531,7 +531,9 @@ final class HTTP2Session {
             else { return }
             // RFC 9113, 8.1: the response is complete without the rest of the request, and RST_STREAM(NO_ERROR) may ask for it to stop. But
             // curl 7.88 takes a reset that it reads together with the response for a failure, so the rest is thrown away for a while.
-            if stream.announced { stream.discarded = 0 } else { stopBody(stream.id) }
+            guard stream.announced else { return stopBody(stream.id) }
+            stream.discarded = 0
+            consumed(stream.id, stream.unconsumed)
         case NGHTTP2_GOAWAY.rawValue:
             let code = HTTP2ErrorCode(rawValue: unsafe frame.pointee.goaway.error_code)
             guard code != .noError else { return }
