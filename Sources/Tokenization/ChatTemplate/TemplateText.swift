@@ -165,8 +165,12 @@ enum TemplateText {
 
     /// `text` without the code points of `set` (nil: whitespace) at its ends.
     static func strip(_ text: String, _ set: String?, _ side: Side) -> String {
-        let wanted = set.map { Set($0.unicodeScalars) }
-        func goes(_ scalar: Unicode.Scalar) -> Bool { wanted?.contains(scalar) ?? scalar.isPythonSpace }
+        // Most sets are a few characters, where making a hash table is the larger part of the work.
+        let few = set.map { Array($0.unicodeScalars.prefix(9)) } ?? []
+        let many = few.count > 8 ? Set(set!.unicodeScalars) : []
+        func goes(_ scalar: Unicode.Scalar) -> Bool {
+            set == nil ? scalar.isPythonSpace : few.count > 8 ? many.contains(scalar) : few.contains(scalar)
+        }
         var rest = text.unicodeScalars[...]
         if side != .right { while let first = rest.first, goes(first) { rest.removeFirst() } }
         if side != .left { while let last = rest.last, goes(last) { rest.removeLast() } }
@@ -183,7 +187,19 @@ enum TemplateText {
     static func center(_ text: String, width: Int, fill: String = " ") -> String {
         let missing = max(0, width - text.unicodeScalars.count)
         let left = missing / 2 + (missing & width & 1)
-        return String(repeating: fill, count: left) + text + String(repeating: fill, count: missing - left)
+        return repeated(fill, left) + text + repeated(fill, missing - left)
+    }
+
+    /// `text`, `count` times; the empty text for a count below one. The caller has bounded the result's size.
+    static func repeated(_ text: String, _ count: Int) -> String {
+        guard count > 0, !text.isEmpty else { return "" }
+        let unit = Array(text.utf8)
+        guard unit.count > 1 else { return string([UInt8](repeating: unit[0], count: count)) }
+        var bytes = unit
+        bytes.reserveCapacity(unit.count * count)
+        while bytes.count * 2 <= unit.count * count { bytes.append(contentsOf: bytes) }
+        bytes.append(contentsOf: bytes[..<(unit.count * count - bytes.count)])
+        return string(bytes)
     }
 
     // MARK: Case
@@ -250,26 +266,21 @@ enum TemplateText {
     /// Python's `repr` of a text: single quotes unless only they occur inside, unprintable code points escaped.
     static func quoted(_ text: String) -> String {
         let quote: Unicode.Scalar = text.utf8.contains(UInt8(ascii: "'")) && !text.utf8.contains(UInt8(ascii: "\"")) ? "\"" : "'"
-        var result = String.UnicodeScalarView()
-        result.append(quote)
+        var result = String(quote)
         for scalar in text.unicodeScalars {
             switch scalar {
             case quote, "\\":
-                result.append("\\")
-                result.append(scalar)
-            case "\n": result.append(contentsOf: "\\n".unicodeScalars)
-            case "\r": result.append(contentsOf: "\\r".unicodeScalars)
-            case "\t": result.append(contentsOf: "\\t".unicodeScalars)
+                result += "\\"
+                result.unicodeScalars.append(scalar)
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
             default:
-                if isPrintable(scalar) {
-                    result.append(scalar)
-                } else {
-                    result.append(contentsOf: escape(scalar).unicodeScalars)
-                }
+                if isPrintable(scalar) { result.unicodeScalars.append(scalar) } else { result += escape(scalar) }
             }
         }
-        result.append(quote)
-        return String(result)
+        result.unicodeScalars.append(quote)
+        return result
     }
 
     private static func escape(_ scalar: Unicode.Scalar) -> String {
