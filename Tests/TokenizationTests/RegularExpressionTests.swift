@@ -1,5 +1,7 @@
-@testable import Tokenization
+import Platform
 import Testing
+
+@testable import Tokenization
 
 @Suite struct RegularExpressionTests {
     private func split(_ pattern: String, _ text: String, _ behavior: SplitBehavior = .isolated) throws -> [String] {
@@ -28,6 +30,44 @@ import Testing
     )
     func refusals(_ pattern: String) {
         #expect(throws: RegularExpression.Failure.self) { try RegularExpression(pattern) }
+    }
+
+    /// By `Goldens/make_goldens.py`: how the reference cuts a sample of all kinds of characters at classes and properties.
+    @Test("properties, classes and code points mean what they mean to the reference")
+    func goldens() throws {
+        let table = Goldens.json("patterns.json")
+        let sample = table["sample"]!.string!
+        for row in table["rows"]!.array! {
+            let pattern = row["pattern"]!.string!
+            let scalars = Array((row["text"]?.string ?? sample).unicodeScalars)
+            var expected: [[Unicode.Scalar]] = []
+            var start = 0
+            for end in row["ends"]!.array!.map({ Int($0.integer!) }) {
+                expected.append(Array(scalars[start..<end]))
+                start = end
+            }
+            let found = try split(pattern, TemplateText.string(scalars)).map { Array($0.unicodeScalars) }
+            guard found != expected else { continue }
+            let first = zip(found, expected).first { $0 != $1 }
+            Issue.record("\(pattern): \(first?.0 ?? []) found, \(first?.1 ?? []) expected; \(found.count) pieces, \(expected.count) expected")
+        }
+    }
+
+    @Test(
+        "names that only one engine knows, and opposites that cannot be written, are refused; by name where it is seen here",
+        arguments: [
+            (#"\p{Xan}"#, ""), (#"\p{L&}"#, "L&"), (#"\p{bidi_class:al}"#, "bidi_class:al"), (#"\p{Bidi_Mirrored}"#, ""),
+            ("[[:^word:]]", "word"), ("[[:foo:]]", "foo"), (#"[\P{alnum}]"#, "alnum"), (#"(?i)[\p{Lu}]"#, "Lu"), (#"\p{sc:Han}"#, "sc:Han"),
+        ])
+    func namedRefusals(_ pattern: String, _ name: String) throws {
+        let failure = try #require(throws: RegularExpression.Failure.self) { try RegularExpression(pattern) }
+        #expect(name.isEmpty || failure.reason.contains(name), "\(failure.reason)")
+    }
+
+    @Test("what folding joins or parts is refused where case is ignored", arguments: ["(?i)ss", "(?i:aß)", "(?i)[À-ÿ]", #"(?i)\x73s"#, "(?i)s(?:t)", "(?i)fi", "(?i)ŉ"])
+    func folding(_ pattern: String) throws {
+        #expect(throws: RegularExpression.Failure.self) { try RegularExpression(pattern) }
+        _ = try RegularExpression(pattern.replacing("(?i", with: "(?x"))
     }
 
     @Test("a pattern that explodes on a text is an error, not a stall")
