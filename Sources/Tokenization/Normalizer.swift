@@ -86,7 +86,8 @@ struct Normalizer: Sendable {
         if overflow || growth + text.count > TokenizerLimits.rewrittenBytes {
             var matches = 0
             var index = 0
-            while let found = text.firstIndex(of: pattern, from: index) {
+            let search = ByteSearch(pattern)
+            while let found = search.first(in: text.span, from: index, to: text.count) {
                 matches += 1
                 index = found + pattern.count
             }

@@ -207,21 +207,16 @@ extension PreTokenizer {
         _ buffer: PieceBuffer, at literal: [UInt8], _ behavior: SplitBehavior, _ inverted: Bool
     ) -> [PieceBuffer.Piece] {
         var splitter = PieceSplitter(behavior: behavior, capacity: buffer.pieces.count)
+        let search = ByteSearch(literal)
         let text = buffer.text.span
         for piece in buffer.pieces {
             let end = Int(piece.end)
             var covered = Int(piece.start)
-            var index = covered
             splitter.beginPiece()
-            while index + literal.count <= end {
-                guard text[index] == literal[0], literal.indices.allSatisfy({ text[index + $0] == literal[$0] }) else {
-                    index += 1
-                    continue
-                }
+            while let index = search.first(in: text, from: covered, to: end) {
                 if covered < index { splitter.add(covered, index, matched: inverted) }
                 splitter.add(index, index + literal.count, matched: !inverted)
-                index += literal.count
-                covered = index
+                covered = index + literal.count
             }
             if covered < end { splitter.add(covered, end, matched: inverted) }
             splitter.endPiece()

@@ -21,26 +21,13 @@ enum TemplateText {
     /// Offsets in bytes where `needle`, not empty, occurs in `text` from the left without overlap, at most `limit` of them.
     /// O(text + needle): the needle may be hostile.
     static func occurrences(of needle: [UInt8], in text: [UInt8], limit: Int = .max) -> [Int] {
-        precondition(!needle.isEmpty, "an empty text has no occurrences")
-        guard needle.count <= text.count, limit > 0 else { return [] }
-        // fallback[i]: length of the longest proper prefix of needle[...i] that is also its suffix.
-        var fallback = [Int](repeating: 0, count: needle.count)
-        var length = 0
-        for index in 1..<max(1, needle.count) {
-            while length > 0, needle[index] != needle[length] { length = fallback[length - 1] }
-            if needle[index] == needle[length] { length += 1 }
-            fallback[index] = length
-        }
+        guard needle.count <= text.count else { return [] }
+        let search = ByteSearch(needle)
         var found: [Int] = []
-        var matched = 0
-        for (index, byte) in text.enumerated() {
-            while matched > 0, byte != needle[matched] { matched = fallback[matched - 1] }
-            if byte == needle[matched] { matched += 1 }
-            if matched == needle.count {
-                found.append(index + 1 - matched)
-                if found.count == limit { break }
-                matched = 0
-            }
+        var start = 0
+        while found.count < limit, let index = search.first(in: text.span, from: start, to: text.count) {
+            found.append(index)
+            start = index + needle.count
         }
         return found
     }
