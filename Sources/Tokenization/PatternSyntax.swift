@@ -276,7 +276,7 @@ struct PatternSyntax {
         case UInt8(ascii: "b"), UInt8(ascii: "d"), UInt8(ascii: "D"), UInt8(ascii: "a"), UInt8(ascii: "e"), UInt8(ascii: "f"),
             UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
             output.append(contentsOf: [UInt8(ascii: "\\"), letter])
-        case UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"), UInt8(ascii: "G"), UInt8(ascii: "R"), UInt8(ascii: "X"),
+        case UInt8(ascii: "A"), UInt8(ascii: "z"), UInt8(ascii: "Z"), UInt8(ascii: "R"), UInt8(ascii: "X"),
             UInt8(ascii: "K"), UInt8(ascii: "k"), UInt8(ascii: "g"), UInt8(ascii: "0")...UInt8(ascii: "9"):
             guard !inClass else { throw refusal("an escape that has no meaning inside a class") }
             output.append(contentsOf: [UInt8(ascii: "\\"), letter])

@@ -83,13 +83,15 @@ package final class Tokenizer: Sendable {
     private func encode(
         _ text: [UInt8], with scratch: inout EncodingScratch, to tokens: inout [TokenID]
     ) throws(TokenizerError) {
+        var budget = MatchBudget(bytes: text.count)
         for segment in parts.addedTokens.segments(of: text.span) {
             if let token = segment.token {
                 tokens.append(token)
                 continue
             }
             let isAll = segment.start == 0 && segment.end == text.count
-            let (normal, startsAtOrigin) = try parts.normalizer.apply(to: isAll ? text : Array(text[segment.start..<segment.end]))
+            let (normal, startsAtOrigin) = try parts.normalizer.apply(
+                to: isAll ? text : Array(text[segment.start..<segment.end]), within: &budget)
             for part in parts.normalizedAddedTokens.segments(of: normal.span) {
                 if let token = part.token {
                     tokens.append(token)
@@ -97,17 +99,19 @@ package final class Tokenizer: Sendable {
                 }
                 let isAll = part.start == 0 && part.end == normal.count
                 let isFirst = startsAtOrigin && segment.start == 0 && part.start == 0
-                try encodeWords(isAll ? normal : Array(normal[part.start..<part.end]), isFirst, with: &scratch, to: &tokens)
+                let words = isAll ? normal : Array(normal[part.start..<part.end])
+                try encodeWords(words, isFirst, within: &budget, with: &scratch, to: &tokens)
             }
             guard tokens.count <= limits.tokens else { throw .tooManyTokens(limit: limits.tokens) }
         }
     }
 
     private func encodeWords(
-        _ text: [UInt8], _ startsAtOrigin: Bool, with scratch: inout EncodingScratch, to tokens: inout [TokenID]
+        _ text: [UInt8], _ startsAtOrigin: Bool, within budget: inout MatchBudget, with scratch: inout EncodingScratch,
+        to tokens: inout [TokenID]
     ) throws(TokenizerError) {
         var buffer = PieceBuffer(text: text, startsAtOrigin: startsAtOrigin)
-        try parts.preTokenizer.apply(to: &buffer)
+        try parts.preTokenizer.apply(to: &buffer, within: &budget)
         let words = buffer.text.span
         for piece in buffer.pieces {
             try parts.model.encode(words, Int(piece.start), Int(piece.end), with: &scratch, to: &tokens)

@@ -26,7 +26,8 @@ import Testing
         let replace = #"{"type":"Replace","pattern":{"String":"\#(pattern)"},"content":"x"}"#
         let all = [String](repeating: replace, count: TokenizerLimits.steps).joined(separator: ",")
         let normalizer = try Normalizer(Tiny.node(#"{"type":"Sequence","normalizers":[\#(all)]}"#))
-        #expect(try normalizer.apply(to: Array(Self.text.utf8)).text.count == Self.text.utf8.count)
+        var budget = MatchBudget(bytes: 0)
+        #expect(try normalizer.apply(to: Array(Self.text.utf8), within: &budget).text.count == Self.text.utf8.count)
         let split = #"{"type":"Split","pattern":{"String":"\#(pattern)"},"behavior":"Isolated","invert":false}"#
         let splits = [String](repeating: split, count: TokenizerLimits.steps).joined(separator: ",")
         #expect(try Tiny.pieces(preTokenizer: #"{"type":"Sequence","pretokenizers":[\#(splits)]}"#, Self.text).count == 1)
