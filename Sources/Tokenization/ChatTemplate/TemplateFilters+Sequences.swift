@@ -140,7 +140,7 @@ extension TemplateInterpreter {
     private mutating func folded(_ value: TemplateValue, _ caseSensitive: Bool) throws(TemplateError) -> TemplateValue {
         guard !caseSensitive, case .string(let text) = value else { return value }
         try charge(walking: text)
-        return .string(text.lowercased())
+        return .string(TemplateText.lowercased(text))
     }
 
     private mutating func sortKeys(

@@ -251,7 +251,7 @@ extension TemplateInterpreter {
         if filter != .escape, filter != .forceescape { try charge(walking: text) }
         switch filter {
         case .upper: return .string(text.uppercased())
-        case .lower: return .string(text.lowercased())
+        case .lower: return .string(TemplateText.lowercased(text))
         case .title: return .string(TemplateText.titleByWords(text))
         case .capitalize: return .string(TemplateText.capitalize(text))
         case .wordcount: return .integer(TemplateText.wordCount(text))

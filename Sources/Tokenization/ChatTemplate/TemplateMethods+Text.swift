@@ -47,13 +47,11 @@ extension TemplateInterpreter {
         try charge(walking: text)
         let scalars = text.unicodeScalars
         switch method {
-        case .lower: return .string(text.lowercased())
+        case .lower: return .string(TemplateText.lowercased(text))
         case .upper: return .string(text.uppercased())
         case .capitalize: return .string(TemplateText.capitalize(text))
         case .title: return .string(TemplateText.titleByLetters(text))
-        case .swapcase:
-            let swapped = scalars.map { $0.properties.isUppercase ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping }
-            return .string(swapped.joined())
+        case .swapcase: return .string(TemplateText.swapCase(text))
         case .isupper: return .bool(TemplateText.isUpper(text))
         case .islower: return .bool(TemplateText.isLower(text))
         case .isascii: return .bool(scalars.allSatisfy(\.isASCII))

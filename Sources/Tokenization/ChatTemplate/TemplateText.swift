@@ -192,31 +192,68 @@ enum TemplateText {
     // MARK: Case
 
     static func capitalize(_ text: String) -> String {
-        guard let first = text.unicodeScalars.first else { return text }
-        return first.properties.titlecaseMapping + string(text.unicodeScalars.dropFirst()).lowercased()
+        let scalars = Array(text.unicodeScalars)
+        guard let first = scalars.first else { return text }
+        return first.properties.titlecaseMapping + scalars.indices.dropFirst().map { lowercase(scalars, at: $0) }.joined()
+    }
+
+    static func lowercased(_ text: String) -> String {
+        guard text.unicodeScalars.contains(capitalSigma) else { return text.lowercased() }
+        let scalars = Array(text.unicodeScalars)
+        return scalars.indices.map { lowercase(scalars, at: $0) }.joined()
+    }
+
+    private static let capitalSigma: Unicode.Scalar = "\u{3A3}"
+
+    /// The lower case of one code point of a text. It depends on its neighbours for a sigma alone, which is another letter at the
+    /// end of a word; O(1) but for the apostrophes and marks around it.
+    private static func lowercase(_ scalars: [Unicode.Scalar], at index: Int) -> String {
+        guard scalars[index] == capitalSigma else { return scalars[index].properties.lowercaseMapping }
+        let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
+        let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
+        let isFinal = before?.properties.isCased ?? false && !(after?.properties.isCased ?? false)
+        return isFinal ? "\u{3C2}" : "\u{3C3}"
+    }
+
+    static func swapCase(_ text: String) -> String {
+        let scalars = Array(text.unicodeScalars)
+        return scalars.indices.map { index in
+            let properties = scalars[index].properties
+            if properties.isUppercase { return lowercase(scalars, at: index) }
+            return properties.isLowercase ? properties.uppercaseMapping : String(scalars[index])
+        }.joined()
     }
 
     /// Words as the `title` method finds them: a letter after anything that is not a letter is a capital.
     static func titleByLetters(_ text: String) -> String {
         var result = ""
         var afterLetter = false
-        for scalar in text.unicodeScalars {
-            result += afterLetter ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
+        let scalars = Array(text.unicodeScalars)
+        for (index, scalar) in scalars.enumerated() {
+            result += afterLetter ? lowercase(scalars, at: index) : scalar.properties.titlecaseMapping
             afterLetter = scalar.properties.isCased
         }
         return result
     }
 
-    /// Words as the `title` filter finds them: whitespace, hyphens and opening brackets separate.
+    /// Words as the `title` filter finds them: whitespace, hyphens and opening brackets separate. What follows the first letter of a
+    /// word is a text of its own.
     static func titleByWords(_ text: String) -> String {
         var result = ""
         var atStart = true
+        var rest = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             let separates = scalar.isPythonSpace || ["-", "(", "{", "[", "<"].contains(scalar)
-            result += atStart && !separates ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
+            if separates || atStart {
+                result += lowercased(String(rest))
+                rest.removeAll()
+                result += separates ? String(scalar) : scalar.properties.uppercaseMapping
+            } else {
+                rest.append(scalar)
+            }
             atStart = separates
         }
-        return result
+        return result + lowercased(String(rest))
     }
 
     static func isUpper(_ text: String) -> Bool {
