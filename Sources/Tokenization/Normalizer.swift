@@ -16,8 +16,6 @@ struct Normalizer: Sendable {
 
     private(set) var steps: [Step] = []
 
-    var isEmpty: Bool { steps.isEmpty }
-
     init() {}
 
     init(_ node: ComponentNode) throws(TokenizerError) {

@@ -31,14 +31,7 @@ package final class Tokenizer: Sendable {
     /// One more than the highest id. Ids below may be without a token.
     package var vocabularySize: Int { vocabulary.idLimit }
 
-    package var bosToken: TokenID? { specialTokens.beginning }
     package var eosToken: TokenID? { specialTokens.end }
-
-    /// The token's id; `text` as the vocabulary spells it (`Ġthe`, `▁the`).
-    package func id(of text: String) -> TokenID? { vocabulary.id(of: text) }
-
-    /// The token as the vocabulary spells it.
-    package func token(for id: TokenID) -> String? { vocabulary.text(of: id) }
 
     /// The token as it reads inside a text; U+FFFD for bytes that are not UTF-8 by themselves.
     package func text(of id: TokenID) -> String? { bytes(of: id).map { LossyUTF8.text($0[...]) } }

@@ -10,8 +10,6 @@ struct TemplateArguments {
         self.named = named
     }
 
-    var isEmpty: Bool { positional.isEmpty && named.isEmpty }
-
     mutating func take(named name: String) -> TemplateValue? {
         guard let position = named.firstIndex(where: { TemplateText.equal($0.name, name) }) else { return nil }
         return named.remove(at: position).value
