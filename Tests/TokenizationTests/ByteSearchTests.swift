@@ -1,4 +1,5 @@
 import Platform
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -6,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct ByteSearchTests {
     @Test("finds what comparing at each place finds")
     func comparison() {
-        var generator = SplitMix(state: 5)
+        var generator = SeededGenerator(seed: 5)
         for _ in 0..<3_000 {
             let text = (0..<generator.next(below: 60)).map { _ in UInt8(97 + generator.next(below: 2)) }
             let pattern = (0...generator.next(below: 14)).map { _ in UInt8(97 + generator.next(below: 2)) }
