@@ -48,7 +48,7 @@ static void write_kv(ck_type type, const float *k, const float *v, size_t stride
 static void panel_product(Tile t, ck_type type, size_t rows, size_t columns) {
     _Alignas(64) float wide[CK_MAX_HEAD * 64];
     const int kind = product_kind(type);
-    const size_t width = UNITS_AT(kind, rows);
+    const size_t width = UNITS_AT(rows);
     t.tail = 16;
     t.keep = wide;
     t.step = t.w_columns * ck_size(type) * 2;

@@ -11,10 +11,12 @@
 
 // Twelve accumulators, two weights and an operand fill the register file; fewer rows leave room for more columns. (Three rows of
 // 32 columns do not fit: with four weights they spill.)
-#define UNITS_AT(kind, rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+#define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
 #define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 2 : 1)
 #define MOST_UNITS 2
+#define KEEP_FROM 2
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
+#define MANY_COLUMNS BLOCK_COLUMNS
 #define BLOCK_ROWS 126              // x 192 operands: 97 KB of the second-level cache
 #define CHAINS 6                    // of the arithmetic probe: twelve registers, more than latency x units
 #define PROBE_AHEAD 4096

@@ -10,6 +10,7 @@
 #include "avx512_lanes.h"
 
 #define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
+#define MANY_COLUMNS 288            // 72 KB widened: the second-level cache is fast enough for tiles of six rows
 #define BLOCK_ROWS 126
 
 #include "multiply_body.h"

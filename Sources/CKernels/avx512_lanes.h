@@ -97,11 +97,11 @@ INLINE uint64_t fold_value(Fold fold) {
     return all;
 }
 
-// Twenty-four accumulators, four weights and one operand at six rows of 64 columns; at fourteen rows of 32 columns two weights
-// and one operand beside twenty-eight accumulators: one pass, in which every weight is widened once.
+// Twenty-four accumulators, four weights and one operand at six rows of 64 columns.
 #define WIDE_TILES
-#define UNITS_AT(kind, rows) ((kind) == DOTS || (rows) < 7 || (rows) > 14 ? 4 : 2)
-#define TALLEST(units) ((units) <= 2 ? 14 : 6)
+#define UNITS_AT(rows) 4
+#define TALLEST(units) 6
 #define MOST_UNITS 4
+#define KEEP_FROM 3                 // two tiles widen twice faster than one stores and the other loads
 #define CHAINS 16                   // of the arithmetic probe
 #define PROBE_AHEAD 1024

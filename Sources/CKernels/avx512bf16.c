@@ -31,6 +31,7 @@ INLINE void v_store_narrow(uint16_t *p, V x, size_t n) {
 }
 
 #define BLOCK_COLUMNS 96            // f32: 24 KB, half of the first-level cache
+#define MANY_COLUMNS BLOCK_COLUMNS
 #define DOT_COLUMNS 576             // bf16: 72 KB of panel in the second-level cache; 37 to 74 KB are equally fast
 #define BLOCK_ROWS 252
 

@@ -1,13 +1,15 @@
 // Products for one instruction set; included by its file, which supplies V (sixteen float lanes), the v_ functions and
-//   UNITS_AT(kind, rows)  units of sixteen columns that a register tile covers when there are `rows` rows
+//   UNITS_AT(rows)   units of sixteen columns that a register tile covers when there are `rows` rows
 //   TALLEST(units)   rows of the highest tile of that width
 //   MOST_UNITS       the greatest UNITS_AT of several rows
+//   KEEP_FROM        tiles over one block from which the first keeps what it widens
 //   BLOCK_COLUMNS    k of a block over which several tiles pass
+//   MANY_COLUMNS     the same for 64 rows and more, at least BLOCK_COLUMNS
 //   BLOCK_ROWS       rows of a block
 //   DOT_PRODUCT      defined if v_dot multiplies bf16 pairs: then operands of bf16 products are bf16
 //   DOT_COLUMNS      BLOCK_COLUMNS of such products
 //
-// A tile is up to fourteen rows by up to four units, all accumulators in registers. Each accumulator is one chain over k: how the
+// A tile is up to six rows by up to four units, all accumulators in registers. Each accumulator is one chain over k: how the
 // rows, columns and k blocks are cut changes nothing in any result.
 
 // Weights as bf16 pairs, widened in registers; the same, and what was widened is kept for the next tiles; as f32; as bf16 pairs
@@ -47,10 +49,10 @@ enum { NONE, ONE, TWO, ALL };
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-// Operands of a tile: every third row has a pointer, the two behind it are reached by the stride. So fourteen rows need no more
-// registers than there are.
+// Operands of a tile: every third row has a pointer, the two behind it are reached by the stride. So six rows need three
+// registers.
 typedef struct Rows {
-    const char *at[5];
+    const char *at[2];
 } Rows;
 
 INLINE Rows rows_at(const void *a, size_t row_bytes, const size_t rows) {
@@ -81,7 +83,7 @@ INLINE void fetch(const int lines, const size_t units, const bool near, const ch
 }
 
 INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int kind, const int lines) {
-    V sum[14][4];
+    V sum[6][4];
     if (t->start == FROM_ZERO) {
         UNROLL for (size_t i = 0; i < rows; i++)
             UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_zero();
@@ -149,13 +151,13 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
 // One function for each height, so that every accumulator has its register.
 #define TILES(name, kind, lines)                                                                                               \
     static void name(const Tile *t, size_t rows, size_t units) {                                                               \
-        switch (units * 16 + rows) {                                                                                            \
+        switch (units * 8 + rows) {                                                                                            \
         TILE_CASES(kind, lines)                                                                                                \
         default: __builtin_unreachable();                                                                                      \
         }                                                                                                                      \
     }
 #define TILE_CASE(rows, units, kind, lines)                                                                                    \
-    case (units) * 16 + (rows):                                                                                                 \
+    case (units) * 8 + (rows):                                                                                                 \
         tile(t, rows, units, kind, lines);                                                                                     \
         break;
 #define TILE_ROW_CASES(units, kind, lines)                                                                                     \
@@ -166,20 +168,9 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
     TILE_CASE(5, units, kind, lines)                                                                                           \
     TILE_CASE(6, units, kind, lines)
 #ifdef WIDE_TILES
-#define TILE_HIGH_CASES(units, kind, lines)                                                                                    \
-    TILE_CASE(7, units, kind, lines)                                                                                           \
-    TILE_CASE(8, units, kind, lines)                                                                                           \
-    TILE_CASE(9, units, kind, lines)                                                                                           \
-    TILE_CASE(10, units, kind, lines)                                                                                          \
-    TILE_CASE(11, units, kind, lines)                                                                                          \
-    TILE_CASE(12, units, kind, lines)                                                                                          \
-    TILE_CASE(13, units, kind, lines)                                                                                          \
-    TILE_CASE(14, units, kind, lines)
 #define TILE_CASES(kind, lines)                                                                                                \
     TILE_ROW_CASES(1, kind, lines)                                                                                             \
-    TILE_HIGH_CASES(1, kind, lines)                                                                                            \
     TILE_ROW_CASES(2, kind, lines)                                                                                             \
-    TILE_HIGH_CASES(2, kind, lines)                                                                                            \
     TILE_ROW_CASES(3, kind, lines)                                                                                             \
     TILE_ROW_CASES(4, kind, lines)
 #else
@@ -234,14 +225,14 @@ INLINE size_t tile_rows(size_t left, size_t tallest) {
     return left >= 2 * tallest || left == tallest ? tallest : left > tallest ? (left + 1) / 2 : left;
 }
 
-// All rows of one block of columns and k: `t` describes the first row. Of several tiles the first keeps the weights that it
+// All rows of one block of columns and k: `t` describes the first row. Of many tiles the first keeps the weights that it
 // widens in t.keep. They share `lines` cache lines to fetch for each k pair (at most two in one tile), in order from t.next; if
 // t.step is set, the first tile fetches lines like its own from t.next instead.
 static void run_rows(Tile t, size_t rows, size_t units, int kind, size_t lines) {
     const size_t tallest = TALLEST(units);
     size_t passes = (rows + tallest - 1) / tallest;
     bool own = t.step > 0;
-    if (kind == PAIRS && passes > 1) kind = KEEP;
+    if (kind == PAIRS && passes >= KEEP_FROM) kind = KEEP;
     for (size_t i = 0; i < rows; passes--, own = false) {
         const size_t height = tile_rows(rows - i, tallest), share = lines > passes ? 2 : lines > 0;
         if (!own) t.step = share * 64;
@@ -319,10 +310,10 @@ static void multiply_blocks(const ck_product *p, const int kind) {
     const size_t element = ck_size(p->type);
     // Equal shares of rows, in whole tiles: a short last one would cost a pass over the weights.
     const size_t shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS, share = ((p->m + shares - 1) / shares + 5) / 6 * 6;
-    _Alignas(64) float wide[BLOCK_COLUMNS * MOST_UNITS * 16];
+    _Alignas(64) float wide[MANY_COLUMNS * MOST_UNITS * 16];
     for (size_t row = 0; row < p->m; row += share) {
-        const size_t rows = smaller(share, p->m - row), width = UNITS_AT(kind, rows);
-        const size_t most = kind == DOTS ? DOT_COLUMNS : rows <= TALLEST(width) ? ONCE_COLUMNS : BLOCK_COLUMNS;
+        const size_t rows = smaller(share, p->m - row), width = UNITS_AT(rows);
+        const size_t most = kind == DOTS ? DOT_COLUMNS : rows <= TALLEST(width) ? ONCE_COLUMNS : rows < 64 ? BLOCK_COLUMNS : MANY_COLUMNS;
         const size_t blocks = (p->k + most - 1) / most, block = (p->k / 2 + blocks - 1) / blocks * 2;
         FOR_PANELS(p, n, end) {
             const bool whole = end - n == CK_PANEL && p->type == CK_BF16;

@@ -75,7 +75,7 @@ struct BenchCommand: AsyncParsableCommand {
             let bench = try ModelBenchmark(
                 weights: loaded, team: team, prompt: prompt, generate: generate, largestBatch: try batches().max() ?? 1, repeats: repeats)
             // Limits are measured around the figures, since the machine's state drifts by itself.
-            var limits = MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read())
+            var limits = try self.limits(probe, form)
             let engine = EngineBenchmark(
                 weights: loaded, threads: team.threads, instructionSet: team.instructionSet, prompt: prompt, generate: generate)
             var figures = [bench.prefill()]
@@ -85,7 +85,7 @@ struct BenchCommand: AsyncParsableCommand {
                 figure.overhead = max(0, 1 - Double(batch) / figure.tokensPerSecond / step)
                 figures.append(figure)
             }
-            limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(form), read: try probe.read()))
+            limits = limits.mean(with: try self.limits(probe, form))
             report.add(figures, limits: limits, weights: form.name, instruction: probe.instruction(form))
         }
         try StandardOutput.write((json ? report.json : report.table) + "\n")
@@ -97,6 +97,12 @@ struct BenchCommand: AsyncParsableCommand {
         let reference = try load(.bf16, team)
         let figures = try forms().map { try QualityBenchmark(reference: reference, other: load($0, team), team: team).measure(texts) }
         try StandardOutput.write((json ? QualityBenchmark.json(figures) : QualityBenchmark.table(figures)) + "\n")
+    }
+
+    private func limits(_ probe: MachineProbe, _ form: WeightForm) throws -> MachineLimits {
+        let arithmetic = probe.arithmetic(form)
+        return MachineLimits(
+            arithmetic: arithmetic, attention: form.isBytes ? probe.arithmetic(WeightForm(form.elementType)) : arithmetic, read: try probe.read())
     }
 
     private func load(_ form: WeightForm, _ team: ThreadTeam) throws -> DecoderWeights {

@@ -31,7 +31,7 @@ struct BenchReport {
     mutating func add(_ figures: [BenchFigure], limits: MachineLimits, weights: String, instruction: String) {
         self.limits.append((weights, limits, instruction))
         for figure in figures {
-            let compute = figure.gigaflops / limits.arithmetic
+            let compute = (figure.gigaflops - figure.attentionGigaflops) / limits.arithmetic + figure.attentionGigaflops / limits.attention
             let memory = figure.gigabytes / limits.read
             rows.append(
                 Row(figure: figure, weights: weights, limit: compute >= memory ? "compute" : "memory", percent: max(compute, memory) * 100,

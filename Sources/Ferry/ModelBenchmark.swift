@@ -5,13 +5,16 @@ internal import Platform
 
 /// What a machine could do at best.
 struct MachineLimits {
-    /// GFLOP/s of the products' instruction, all threads.
+    /// 10^9 operations/s of the instruction of products with weights, all threads.
     var arithmetic: Double
+    /// Of the instruction of attention, which multiplies floats whatever the weights are.
+    var attention: Double
     /// GB/s of plain reading, all threads.
     var read: Double
 
     func mean(with other: MachineLimits) -> MachineLimits {
-        MachineLimits(arithmetic: (arithmetic + other.arithmetic) / 2, read: (read + other.read) / 2)
+        MachineLimits(
+            arithmetic: (arithmetic + other.arithmetic) / 2, attention: (attention + other.attention) / 2, read: (read + other.read) / 2)
     }
 }
 
@@ -23,6 +26,8 @@ struct BenchFigure {
     var tokensPerSecond: Double
     /// Useful operations (2 per multiply-add) and bytes that must be read, per second.
     var gigaflops: Double
+    /// Those of them that attention does.
+    var attentionGigaflops: Double
     var gigabytes: Double
     /// Of a step, what the worker spends beside the forward pass; 0 to 1, nil where it was not measured.
     var overhead: Double?
@@ -66,7 +71,7 @@ final class ModelBenchmark {
         let flops = Double(operations.layers) * Double(prompt) + Double(operations.head) + attention
         return BenchFigure(
             phase: "prefill", prompt: prompt, batch: 1, tokensPerSecond: Double(prompt) / seconds, gigaflops: flops / seconds / 1e9,
-            gigabytes: Double(weights.stepBytes) / seconds / 1e9)
+            attentionGigaflops: attention / seconds / 1e9, gigabytes: Double(weights.stepBytes) / seconds / 1e9)
     }
 
     /// `batch` sequences that have the prompt behind them, one token each per step.
@@ -85,7 +90,7 @@ final class ModelBenchmark {
         let flops = (Double(operations.layers + operations.head) + attention) * Double(batch)
         return BenchFigure(
             phase: "decode", prompt: prompt, batch: batch, tokensPerSecond: Double(batch) / seconds, gigaflops: flops / seconds / 1e9,
-            gigabytes: (Double(weights.stepBytes) + keyValueBytes) / seconds / 1e9)
+            attentionGigaflops: attention * Double(batch) / seconds / 1e9, gigabytes: (Double(weights.stepBytes) + keyValueBytes) / seconds / 1e9)
     }
 
     private func pages(of sequence: Int) -> [PageIndex] {

@@ -25,19 +25,26 @@ package struct APIError: Error, Equatable, Sendable {
         case workerLost = "worker_lost"
         case requestCancelled = "request_cancelled"
         case deadlineExceeded = "deadline_exceeded"
+        /// These three are the connection's own, for requests of which no route hears. The first has the statuses 414, 417 and 431, too,
+        /// and the last 505.
+        case malformedRequest = "malformed_request"
+        case requestTimeout = "request_timeout"
+        case notImplemented = "not_implemented"
 
         package var status: Int {
             switch self {
             case .invalidJSON, .invalidType, .invalidValue, .missingParameter, .unsupportedParameter, .imageRejected,
-                .contextLengthExceeded:
+                .contextLengthExceeded, .malformedRequest:
                 400
             case .invalidAPIKey: 401
             case .routeNotFound, .modelNotFound: 404
             case .methodNotAllowed: 405
+            case .requestTimeout: 408
             case .payloadTooLarge: 413
             case .unsupportedMediaType: 415
             case .rateLimitExceeded, .serverOverloaded: 429
             case .internalError: 500
+            case .notImplemented: 501
             case .draining, .modelLoading, .workerLost, .requestCancelled: 503
             case .deadlineExceeded: 504
             }
@@ -48,7 +55,7 @@ package struct APIError: Error, Equatable, Sendable {
             switch status {
             case 401: "authentication_error"
             case 404: "not_found_error"
-            case 400, 405, 413, 415: "invalid_request_error"
+            case 400, 405, 408, 413, 415: "invalid_request_error"
             case 429: "rate_limit_error"
             default: "server_error"
             }
@@ -56,7 +63,7 @@ package struct APIError: Error, Equatable, Sendable {
 
         /// Whether the same request can succeed later: sent as `x-should-retry`, which stops the SDKs from repeating what
         /// cannot work. An expired deadline is not repeated: the answer is late already and the work would be done twice.
-        package var isRetryable: Bool { status == 429 || status == 503 }
+        package var isRetryable: Bool { status == 408 || status == 429 || status == 503 }
     }
 
     package let code: Code

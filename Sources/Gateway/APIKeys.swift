@@ -47,12 +47,14 @@ package struct APIKeys: Sendable {
         return UInt8(truncatingIfNeeded: ((difference | (0 &- difference)) >> 63) ^ 1)
     }
 
-    /// The key in a request's fields: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it.
+    /// The key in a request's fields: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. Another scheme of
+    /// authorization is not for us: a proxy in front may have asked for it.
     package static func presented(authorization: String?, apiKey: String?) -> Substring.UTF8View? {
         if let authorization {
             let parts = authorization.utf8.split(separator: 0x20, maxSplits: 1)
-            guard parts.count == 2, parts[0].count == 6, String(Substring(parts[0])).lowercased() == "bearer" else { return nil }
-            return parts[1].drop { $0 == 0x20 }
+            if parts.count == 2, parts[0].count == 6, String(Substring(parts[0])).lowercased() == "bearer" {
+                return parts[1].drop { $0 == 0x20 }
+            }
         }
         return apiKey.map { Substring($0).utf8 }
     }

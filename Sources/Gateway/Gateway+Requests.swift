@@ -8,10 +8,13 @@ internal import Wire
 
 /// From a request's arrival to its start on a worker.
 extension Gateway: RequestActor {
+    /// Some clients send a body with every request, `{}` with a GET: so much is read where none is expected, and not looked at.
+    private static let ignoredBody = 4 << 10
+
     /// Nothing is read for a request that will be refused for its key, path or method.
     package func bodyLimit(for head: HTTPHead) -> Int {
         do throws(APIError) {
-            return try admit(head, to: Route(path: head.path)).task == nil ? 0 : configuration.bodyLimit
+            return try admit(head, to: Route(path: head.path)).task == nil ? Self.ignoredBody : configuration.bodyLimit
         } catch {
             return 0
         }

@@ -36,7 +36,7 @@ extension Gateway {
         for event in report.tokens {
             guard let slot = sequences[event.sequence], let request = slot.request, let stream = request.stream else { continue }
             note(request, stream, choice: slot.choice, at: now)
-            if stream.accept(event, choice: slot.choice) { outbox.append(.cancel(event.sequence)) }
+            if stream.accept(event, choice: slot.choice) { cancel(event.sequence) }
             touched[request.number] = request
         }
         for ending in report.endings {
@@ -129,10 +129,17 @@ extension Gateway {
         precondition(!request.isOver, "request \(request.id) ended twice")
         request.outcome = outcome
         request.permit = nil
-        for choice in request.stream?.choices ?? [] where choice.ending == nil && sequences[choice.sequence] != nil {
+        for choice in request.stream?.choices ?? [] where choice.ending == nil {
             sequences[choice.sequence]?.request = nil
-            outbox.append(.cancel(choice.sequence))
+            cancel(choice.sequence)
         }
+    }
+
+    /// Once per sequence; nothing for one whose ending has come.
+    private func cancel(_ sequence: SequenceID) {
+        guard sequences[sequence]?.isCancelled == false else { return }
+        sequences[sequence]?.isCancelled = true
+        outbox.append(.cancel(sequence))
     }
 
     /// Tells the client what went wrong, in the body or, when that has begun, in the stream.

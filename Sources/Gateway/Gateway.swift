@@ -49,6 +49,7 @@ package actor Gateway: StatusSource {
     struct SequenceSlot {
         var request: ActiveRequest?
         let choice: Int
+        var isCancelled = false
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe reactor.asUnownedSerialExecutor() }

@@ -158,19 +158,26 @@ final class GenerationStream {
     private func emit(at now: MonotonicInstant) {
         for index in choices.indices {
             if !exchange.isFull, !choices[index].isRoleSent {
-                choices[index].isRoleSent = true
-                writer.role(choice: index, promptTokenIDs: options.reportsTokenIDs ? prompts[choices[index].prompt].tokens : nil)
+                writeRole(of: index)
                 if writer.bytes.count >= Self.chunkBytes { send(at: now) }
             }
             while !exchange.isFull, let delta = choices[index].stream.take(atMost: Self.chunkBytes) {
                 writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
                 if writer.bytes.count >= Self.chunkBytes { send(at: now) }
             }
-            if !exchange.isFull, let finish = choices[index].stream.finish, !choices[index].isFinishSent {
-                choices[index].isFinishSent = true
-                writer.finish(choice: index, finish, usage: runningUsage)
-            }
+            if !exchange.isFull { writeFinish(of: index) }
         }
+    }
+
+    private func writeRole(of index: Int) {
+        choices[index].isRoleSent = true
+        writer.role(choice: index, promptTokenIDs: options.reportsTokenIDs ? prompts[choices[index].prompt].tokens : nil)
+    }
+
+    private func writeFinish(of index: Int) {
+        guard let finish = choices[index].stream.finish, !choices[index].isFinishSent else { return }
+        choices[index].isFinishSent = true
+        writer.finish(choice: index, finish, usage: runningUsage)
     }
 
     /// Text of one chunk at most: with every byte escaped still far below what the server lets wait.
@@ -183,8 +190,16 @@ final class GenerationStream {
         exchange.write(EventWriter.keepAlive)
     }
 
-    /// Ends a stream that has begun with the error as its last event.
+    /// Ends a stream that has begun with the error as its last event. What was gathered while the client was slow goes before it, in one
+    /// write: nobody will pump this stream again.
     func fail(_ error: APIError) {
+        for index in choices.indices {
+            if !choices[index].isRoleSent { writeRole(of: index) }
+            while let delta = choices[index].stream.take(atMost: Self.chunkBytes) {
+                writer.delta(choice: index, delta, tokenIDs: options.reportsTokenIDs, usage: runningUsage)
+            }
+            writeFinish(of: index)
+        }
         writer.error(error)
         send(at: lastWrite)
         exchange.finish()

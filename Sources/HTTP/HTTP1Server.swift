@@ -20,27 +20,20 @@ struct HTTP1Server {
         var aboveHighWater = false
     }
 
-    /// How the connection goes on. Exits: `open` to the others, never back.
-    enum Ending: Equatable {
-        case open
-        /// Close when the output is gone.
-        case close
-        /// The same, but the client may still be sending: read and discard for a while, lest a reset destroy the answer.
-        case linger
-    }
-
     private let limits: HTTPLimits
     private var decoder: HTTP1RequestDecoder
     private var exchange: Exchange?
     private var nextID: StreamID = 1
     private var out = ByteQueue()
     private var draining = false
-    private(set) var ending = Ending.open
+    /// The connection is over when the output is gone. Never reset.
+    private var isEnding = false
     private(set) var failure: HTTPError?
     private(set) var upgradeSettings: [UInt8]?
     var events = EventQueue()
     var counters = HTTPCounters()
     var date = ""
+    var name = ""
 
     init(limits: HTTPLimits, scheme: String) {
         self.limits = limits
@@ -49,17 +42,17 @@ struct HTTP1Server {
 
     private var backlogLimit: Int { max(limits.maximumBacklog, limits.maximumRequestLine + limits.maximumHeaderBytes + 4096) }
 
-    var wantsRead: Bool { ending == .open && decoder.bufferedCount < backlogLimit }
+    var wantsRead: Bool { !isEnding && decoder.bufferedCount < backlogLimit }
     var hasOutput: Bool { !out.isEmpty || exchange?.owesContinue == true }
-    var isFinished: Bool { ending != .open && out.isEmpty }
+    var isFinished: Bool { isEnding && out.isEmpty }
     var currentStream: StreamID? { exchange?.id }
     var openStreams: Int { exchange == nil ? 0 : 1 }
-    var isReceivingHead: Bool { ending == .open && exchange == nil && decoder.isMidHead }
+    var isReceivingHead: Bool { !isEnding && exchange == nil && decoder.isMidHead }
 
     // MARK: Input
 
     mutating func receive(_ bytes: RawSpan) {
-        guard ending == .open else { return }
+        guard !isEnding else { return }
         // A reader that stops when `wantsRead` falls goes past the mark by one read; this is far more than any.
         let limit = backlogLimit + 1 << 20
         guard decoder.bufferedCount + bytes.byteCount <= limit else {
@@ -78,7 +71,7 @@ struct HTTP1Server {
     }
 
     mutating func peerClosed() {
-        guard ending == .open else { return }
+        guard !isEnding else { return }
         if let exchange, !exchange.finished {
             // A client that only half-closed cannot be told from one that left; nearly all of them left.
             failure = .peerClosed(openStreams: 1)
@@ -90,25 +83,25 @@ struct HTTP1Server {
 
     /// The client was too slow with its request.
     mutating func expire() {
-        guard ending == .open else { return }
+        guard !isEnding else { return }
         failure = .timedOut
         let owesAnswer = exchange.map { !$0.requestEnded } ?? decoder.isMidHead
         if owesAnswer {
             refuse(HTTP1Refusal(408, "the request did not arrive in time"))
         } else if exchange == nil {
-            ending = .close
+            isEnding = true
         }
     }
 
     /// Parses as far as the exchange in hand allows.
     private mutating func advance() {
-        while ending == .open, upgradeSettings == nil {
+        while !isEnding, upgradeSettings == nil {
             var room = limits.streamWindow
             if let exchange {
                 room -= exchange.unconsumed
                 guard !exchange.requestEnded, room > 0 else { return }
             } else if draining {
-                ending = .close
+                isEnding = true
                 return
             } else if !out.isEmpty {
                 return
@@ -168,7 +161,7 @@ struct HTTP1Server {
     // MARK: Output
 
     mutating func respond(_ stream: StreamID, _ response: ResponseHead, endStream: Bool) {
-        guard let current = exchange, current.id == stream, ending == .open else { return }
+        guard let current = exchange, current.id == stream, !isEnding else { return }
         precondition(current.framing == nil, "stream \(stream) was answered twice")
         precondition(response.status >= 200, "status \(response.status) is not a final response")
         let framing = HTTP1ResponseWriter.framing(
@@ -183,7 +176,7 @@ struct HTTP1Server {
     }
 
     mutating func write(_ stream: StreamID, _ bytes: RawSpan) -> Int {
-        guard let current = exchange, current.id == stream, ending == .open, !current.finished, bytes.byteCount > 0 else {
+        guard let current = exchange, current.id == stream, !isEnding, !current.finished, bytes.byteCount > 0 else {
             return out.count
         }
         guard out.count <= limits.maximumBufferedOutput else {
@@ -208,7 +201,7 @@ struct HTTP1Server {
     }
 
     mutating func finish(_ stream: StreamID, trailers: HTTPHeaders) {
-        guard let current = exchange, current.id == stream, ending == .open, !current.finished else { return }
+        guard let current = exchange, current.id == stream, !isEnding, !current.finished else { return }
         switch current.framing {
         case nil: preconditionFailure("stream \(stream) ends before its head")
         case .chunked: HTTP1ResponseWriter.writeLastChunk(trailers: trailers, to: &out)
@@ -224,7 +217,7 @@ struct HTTP1Server {
 
     /// HTTP/1.1 has no other way to break off a response than to break off the connection.
     mutating func reset(_ stream: StreamID) {
-        guard exchange?.id == stream, ending == .open else { return }
+        guard exchange?.id == stream, !isEnding else { return }
         out.removeAll()
         abandon(nil)
     }
@@ -248,22 +241,20 @@ struct HTTP1Server {
 
     /// Ends the exchange when its last byte has left, and goes on with what waits.
     private mutating func settle() {
-        guard let current = exchange, current.finished, out.isEmpty, ending == .open else { return }
+        guard let current = exchange, current.finished, out.isEmpty, !isEnding else { return }
         exchange = nil
         events.append(.streamClosed(current.id))
-        if !current.requestEnded {
-            ending = .linger
-        } else if !current.keepAlive || draining {
-            ending = .close
+        if !current.requestEnded || !current.keepAlive || draining {
+            isEnding = true
         } else {
             advance()
         }
     }
 
     mutating func beginDrain() {
-        guard ending == .open, !draining else { return }
+        guard !isEnding, !draining else { return }
         draining = true
-        if exchange == nil, out.isEmpty { ending = .close }
+        if exchange == nil, out.isEmpty { isEnding = true }
     }
 
     // MARK: Early ends
@@ -274,8 +265,8 @@ struct HTTP1Server {
         // Once a response has begun, an error message would be read as part of it.
         let answers = exchange?.framing == nil
         abandon(.protocolError)
-        ending = .linger
-        if answers { refusal.write(to: &out, date: date) }
+        guard answers else { return }
+        RefusalAnswer(refusal, requestID: refusalID(connection: name, number: counters.refusals)).write(to: &out, date: date)
     }
 
     /// Ends the exchange, if any, and the connection after what is in the buffer. `code`: what the owner is told; `nil` when it asked.
@@ -286,6 +277,6 @@ struct HTTP1Server {
             events.append(.streamClosed(current.id))
         }
         decoder.discard()
-        ending = .close
+        isEnding = true
     }
 }

@@ -27,6 +27,7 @@ final class HTTP2Session {
     var events: EventQueue
     var counters: HTTPCounters
     var date = ""
+    var name = ""
 
     /// All types but those of RFC 9113 (0 to 9), ALTSVC, ORIGIN and PRIORITY_UPDATE.
     private static let unknownFrameTypes = (UInt8(0x0B)...0xFF).filter { $0 != 0x0C && $0 != 0x10 }
@@ -263,12 +264,10 @@ final class HTTP2Session {
         } catch {
             counters.refusals += 1
             abuse.streamError()
-            let body = Array(ErrorBody.json(status: error.status, reason: error.reason).utf8)
-            let head = ResponseHead(
-                status: error.status, headers: ["content-type": "application/json", "content-length": String(body.count)])
+            let answer = RefusalAnswer(error, requestID: refusalID(connection: name, number: counters.refusals))
             stream.isHead = stream.section.method == "HEAD"
-            respond(stream.id, head, endStream: false)
-            _ = unsafe write(stream.id, body.span.bytes)
+            respond(stream.id, answer.head, endStream: false)
+            _ = unsafe write(stream.id, answer.body.span.bytes)
             finish(stream.id, trailers: [:])
         }
     }
@@ -281,12 +280,24 @@ final class HTTP2Session {
             return
         }
         stream.unconsumed += bytes.count
-        unsafe events.append(.body(id, Array(bytes)))
+        guard let discarded = stream.discarded else { return unsafe events.append(.body(id, Array(bytes))) }
+        stream.discarded = discarded + bytes.count
+        consumed(id, bytes.count)
+        if discarded + bytes.count > limits.streamWindow { stopBody(id) }
+    }
+
+    /// Whether the response is complete and the rest of the request is being thrown away.
+    func isDiscarding(_ id: StreamID) -> Bool { streams[id]?.discarded != nil }
+
+    /// Asks the client to stop sending what nobody needs.
+    func stopBody(_ id: StreamID) {
+        guard let stream = streams[id], !stream.receivedEnd, !stream.isDead, !isBroken else { return }
+        check(unsafe nghttp2_submit_rst_stream(handle, flagNone, id, HTTP2ErrorCode.noError.rawValue), "reset a stream")
     }
 
     private func bodyComplete(_ stream: HTTP2Stream, trailers: HTTPHeaders) {
         stream.receivedEnd = true
-        guard !stream.isDead, stream.announced else { return }
+        guard !stream.isDead, stream.announced, stream.discarded == nil else { return }
         events.append(.bodyEnd(stream.id, trailers: trailers))
     }
 
@@ -518,8 +529,11 @@ final class HTTP2Session {
             guard side == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
                 let stream = streams[header.stream_id], !stream.receivedEnd, !stream.isDead
             else { return }
-            // RFC 9113, 8.1: the response is complete without the rest of the request; ask for it to stop.
-            check(unsafe nghttp2_submit_rst_stream(handle, flagNone, header.stream_id, 0), "reset a stream")
+            // RFC 9113, 8.1: the response is complete without the rest of the request, and RST_STREAM(NO_ERROR) may ask for it to stop. But
+            // curl 7.88 takes a reset that it reads together with the response for a failure, so the rest is thrown away for a while.
+            guard stream.announced else { return stopBody(stream.id) }
+            stream.discarded = 0
+            consumed(stream.id, stream.unconsumed)
         case NGHTTP2_GOAWAY.rawValue:
             let code = HTTP2ErrorCode(rawValue: unsafe frame.pointee.goaway.error_code)
             guard code != .noError else { return }

@@ -16,6 +16,8 @@ final class HTTP2Stream {
     var receivedHead = false
     var receivedEnd = false
     var owesContinue = false
+    /// Bytes of the request's body that were thrown away after the response was complete; nil before it is.
+    var discarded: Int?
     /// The head was submitted (server: response, client: request).
     var submitted = false
     /// Nothing may follow the head; what is written is dropped.

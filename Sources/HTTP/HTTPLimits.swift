@@ -8,7 +8,8 @@ package struct HTTPLimits: Sendable {
     package var maximumHeaderCount = 128
     /// HTTP/1.1: longest chunk-size line, and the sum of all chunk extensions of a body is bounded by 16 of them. Beyond: 400 and close.
     package var maximumChunkLine = 1 << 10
-    /// HTTP/1.1: received bytes that wait behind an unfinished exchange. Beyond, `wantsRead` is false.
+    /// HTTP/1.1: received bytes that wait behind an unfinished exchange. Beyond, `wantsRead` is false, and that the client has left is
+    /// noticed only when something is written to it.
     package var maximumBacklog = 64 << 10
     /// Body bytes of one request that may be received and not yet consumed. HTTP/2: the stream's window; HTTP/1.1: parsing pauses.
     package var streamWindow = 256 << 10

@@ -2,7 +2,8 @@
 ///
 /// The rhythm: feed what the socket gave (`receive`), drain `nextEvent()`, perform, then take `output` for the socket until the socket's
 /// own queue is full, and drain the events again: sending lets streams end and waiting requests begin. Read from the socket while
-/// `wantsRead`. When `isFinished`, close; when also `needsLinger`, shut down the sending side, and read and discard for a moment first.
+/// `wantsRead`. When `isFinished`, shut down the sending side, read and discard for a moment, and close: the client may still be sending,
+/// and closing at once would answer that with a reset, which could destroy the last answer.
 ///
 /// Calls that name a stream that has ended do nothing: the peer may end any stream at any time.
 /// Not Sendable; belongs to one thread. No call is re-entrant and no call calls out.
@@ -48,6 +49,15 @@ package final class HTTPServerConnection {
         }
     }
 
+    /// 16 characters that no other connection has: the beginning of the `x-request-id` of requests that the connection itself
+    /// refuses. Empty: those answers have none.
+    package var name = "" {
+        didSet {
+            http1?.name = name
+            http2?.name = name
+        }
+    }
+
     // MARK: State
 
     /// `nil` while the first bytes have not decided.
@@ -61,11 +71,8 @@ package final class HTTPServerConnection {
         return upgradeAllowance ?? 1 > 0 && (http2?.hasOutput ?? http1?.hasOutput ?? false)
     }
 
-    /// Nothing more will be sent or is awaited: the socket can be closed.
+    /// Nothing more will be sent or is awaited.
     package var isFinished: Bool { isClosedEarly || (prelude.isEmpty && (http2?.isFinished ?? http1?.isFinished ?? true)) }
-
-    /// With `isFinished`: the client may still be sending, and closing at once could destroy the last answer.
-    package var needsLinger: Bool { http2 == nil && http1?.ending == .linger }
 
     package var openStreams: Int { http2?.streams.count ?? http1?.openStreams ?? 0 }
 
@@ -123,6 +130,7 @@ package final class HTTPServerConnection {
         if isPrefix {
             let session = HTTP2Session(side: .server, limits: limits)
             session.date = date
+            session.name = name
             http2 = session
             http1 = nil
             unsafe session.receive(first.span.bytes)
@@ -138,6 +146,7 @@ package final class HTTPServerConnection {
         else { return }
         let session = HTTP2Session(side: .server, limits: limits, events: events, counters: counters)
         session.date = date
+        session.name = name
         self.prelude = prelude
         http1 = nil
         http2 = session
@@ -218,6 +227,12 @@ package final class HTTPServerConnection {
     package func reset(_ stream: StreamID, _ code: HTTP2ErrorCode) {
         if let http2 { http2.reset(stream, code) } else { http1?.reset(stream) }
     }
+
+    /// HTTP/2: the response is complete, the request is not, and what still comes of it is thrown away: up to a stream's window by
+    /// itself, and until the owner calls `stopBody`.
+    package func isDiscarding(_ stream: StreamID) -> Bool { http2?.isDiscarding(stream) ?? false }
+
+    package func stopBody(_ stream: StreamID) { http2?.stopBody(stream) }
 
     package func bufferedBytes(_ stream: StreamID) -> Int { http2?.bufferedBytes(stream) ?? http1?.bufferedBytes(stream) ?? 0 }
 

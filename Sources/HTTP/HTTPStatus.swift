@@ -48,18 +48,4 @@ package enum HTTPStatus {
 
     /// 1xx, 204 and 304 end with their head (RFC 9110, 6.4.1).
     static func hasBody(_ status: Int) -> Bool { status >= 200 && status != 204 && status != 304 }
-
-    /// The `code` of the error object that the connection itself answers with.
-    static func errorCode(_ status: Int) -> String {
-        switch status {
-        case 408: "request_timeout"
-        case 413: "payload_too_large"
-        case 414: "uri_too_long"
-        case 417: "expectation_failed"
-        case 431: "header_too_large"
-        case 501: "not_implemented"
-        case 505: "http_version_not_supported"
-        default: "bad_request"
-        }
-    }
 }

@@ -36,6 +36,17 @@ package struct SystemClock: MonotonicClock {
     }
 }
 
+/// CLOCK_THREAD_CPUTIME_ID: processor time of the calling thread, which other work on the machine does not move. A system call.
+package struct ThreadClock: MonotonicClock {
+    package init() {}
+
+    package var now: MonotonicInstant {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return MonotonicInstant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+}
+
 extension Duration {
     /// Whole and fractional seconds.
     package var inSeconds: Double {

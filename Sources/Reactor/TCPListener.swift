@@ -53,7 +53,7 @@ package final class TCPListener {
     /// Leaves new connections in the system's backlog. Idempotent.
     package func pause() { isPaused = true }
 
-    /// Accepts again, on a later turn for those that were left waiting. Idempotent.
+    /// Accepts again: one that was left waiting within this call, the others on later turns. Idempotent.
     package func resume() {
         reactor.requireThread()
         guard isPaused, isOpen else { return }

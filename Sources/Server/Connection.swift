@@ -56,7 +56,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private func begin(_ negotiated: HTTPServerConnection.Negotiated, scheme: String) {
         phase = .open
         since = stream.reactor.now
-        http = HTTPServerConnection(protocol: negotiated, scheme: scheme, limits: server.limits.http)
+        let http = HTTPServerConnection(protocol: negotiated, scheme: scheme, limits: server.limits.http)
+        let name = String(UInt64.random(in: .min ... .max), radix: 16)
+        http.name = String(repeating: "0", count: 16 - name.count) + name
+        self.http = http
         stream.resumeReading()
         flushLater()
     }
@@ -270,7 +273,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         case .lingering:
             if isStuck(now) {
                 close()
-            } else if stream.queuedBytes == 0, now.since(since) >= limits.lingerTimeout {
+            } else if stream.queuedBytes > 0 {
+                // The client has its time from the last byte on.
+                since = now
+            } else if now.since(since) >= limits.lingerTimeout {
                 stream.closeWhenWritten()
             }
         case .open:
@@ -303,6 +309,11 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     }
 
     private func check(_ exchange: Exchange, _ now: MonotonicInstant, _ limits: ServerLimits) {
+        if http?.isDiscarding(exchange.stream) == true {
+            guard now.since(exchange.lastProgress) >= limits.lingerTimeout else { return }
+            http?.stopBody(exchange.stream)
+            return flushLater()
+        }
         guard !exchange.isBodyOver else {
             if exchange.isStalled(now: now), now.since(exchange.lastProgress) >= limits.stallTimeout {
                 exchange.breakOff(.enhanceYourCalm, .slowReader)

@@ -23,10 +23,14 @@ extension Exchange {
     /// Answers with the error object of the OpenAI API. `reason` must need no escapes in JSON.
     func refuse(status: Int, reason: String) {
         let kind = status < 500 ? "invalid_request_error" : "server_error"
-        let code = status == 413 ? "payload_too_large" : "overloaded"
+        let code = status == 413 ? "payload_too_large" : "server_overloaded"
         let body = #"{"error":{"message":"\#(reason)","type":"\#(kind)","param":null,"code":"\#(code)"}}"#
         var headers: HTTPHeaders = ["content-type": "application/json"]
-        if status == 503 { headers.append("retry-after", "1") }
+        if status == 503 {
+            headers.append("retry-after", "1")
+            headers.append("retry-after-ms", "1000")
+            headers.append("x-should-retry", "true")
+        }
         respond(status: status, headers: headers, body: Array(body.utf8))
     }
 }

@@ -33,7 +33,7 @@ package struct ServerLimits: Sendable {
     /// A response has bytes waiting and the client takes none. Beyond: the stream is reset; when the socket itself takes none, it
     /// is closed.
     package var stallTimeout = Duration.seconds(30)
-    /// After the last answer, how long what the client still sends is discarded before closing, so that a reset does not destroy
+    /// After the last byte of the last answer, how long what the client still sends is discarded before closing, so that a reset does not destroy
     /// the answer.
     package var lingerTimeout = Duration.seconds(2)
     /// While draining: how long HTTP/2 clients have to confirm the announcement before the final GOAWAY.

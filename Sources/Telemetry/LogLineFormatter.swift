@@ -62,13 +62,21 @@ package struct LogLineFormatter: Sendable {
 
     /// A value stands bare when it cannot be misread, else in quotes.
     private static func appendTextValue(_ value: String, to line: inout String) {
-        let bare = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != 0x22 && $0 != 0x3D && $0 != 0x5C }
-        if bare {
+        let bare = value.unicodeScalars.allSatisfy { !isControl($0) && $0 != " " && $0 != "\"" && $0 != "=" && $0 != "\\" }
+        if bare, !value.isEmpty {
             line += value
         } else {
             line += "\""
             escape(value, into: &line, quotes: true)
             line += "\""
+        }
+    }
+
+    /// What a terminal or a reader of lines may take for more than text: both sets of control characters and Unicode's line ends.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}": true
+        default: false
         }
     }
 
@@ -80,7 +88,7 @@ package struct LogLineFormatter: Sendable {
             case "\n": line += "\\n"
             case "\r": line += "\\r"
             case "\t": line += "\\t"
-            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
+            case _ where isControl(scalar):
                 let digits = String(scalar.value, radix: 16)
                 line += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: line.unicodeScalars.append(scalar)

@@ -37,8 +37,6 @@ struct AddedTokenMatcher: Sendable {
     private var roots = [Int32](repeating: -1, count: 256)
     private var tokens: [AddedToken] = []
 
-    var isEmpty: Bool { tokens.isEmpty }
-
     /// Adds `token`, sought as `pattern`. An empty pattern is never found. Of two equal patterns the first counts.
     mutating func insert(_ token: AddedToken, as pattern: [UInt8]) {
         guard let first = pattern.first else { return }
@@ -87,7 +85,8 @@ struct AddedTokenMatcher: Sendable {
         return found
     }
 
-    /// Cuts valid UTF-8 into segments that are not empty; O(bytes × longest token).
+    /// Cuts valid UTF-8 into segments that are not empty; O(bytes × longest token), times the children of a node where
+    /// many tokens part: a list, of 256 at most.
     func segments(of text: borrowing Span<UInt8>) -> [Segment] {
         guard !text.isEmpty else { return [] }
         guard !tokens.isEmpty else { return [Segment(start: 0, end: text.count, token: nil)] }

@@ -103,7 +103,6 @@ struct Decoder: Sendable {
         if fallsBackToBytes { laterTokenSteps.append(step) } else { tokenSteps.append(step) }
     }
 
-
     /// `text` (UTF-8) after `steps`.
     static func apply(_ steps: [TokenStep], to text: [UInt8], isFirst: Bool) -> [UInt8] {
         var text = text

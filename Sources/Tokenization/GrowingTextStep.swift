@@ -29,10 +29,13 @@ struct GrowingTextStep: Sendable {
         held.append(contentsOf: text)
         var settled: [UInt8] = []
         var start = 0
-        while let found = held.firstIndex(of: pattern, from: start) {
-            settled.append(contentsOf: held[start..<found])
-            settled.append(contentsOf: content)
-            start = found + pattern.count
+        if held.count >= pattern.count {
+            let search = ByteSearch(pattern)
+            while let found = search.first(in: held.span, from: start, to: held.count) {
+                settled.append(contentsOf: held[start..<found])
+                settled.append(contentsOf: content)
+                start = found + pattern.count
+            }
         }
         var tail = max(start, held.count - pattern.count + 1)
         while tail < held.count, !pattern.starts(with: held[tail...]) { tail += 1 }

@@ -16,8 +16,6 @@ struct Normalizer: Sendable {
 
     private(set) var steps: [Step] = []
 
-    var isEmpty: Bool { steps.isEmpty }
-
     init() {}
 
     init(_ node: ComponentNode) throws(TokenizerError) {
@@ -55,7 +53,11 @@ struct Normalizer: Sendable {
     }
 
     /// The normal form of valid UTF-8, and whether it still begins where the text did.
-    func apply(to text: [UInt8]) throws(TokenizerError) -> (text: [UInt8], startsAtOrigin: Bool) {
+    ///
+    /// - Parameter budget: what the text's regular expressions may take; what is left of it afterwards.
+    func apply(
+        to text: [UInt8], within budget: inout MatchBudget
+    ) throws(TokenizerError) -> (text: [UInt8], startsAtOrigin: Bool) {
         var text = text
         var startsAtOrigin = true
         for step in steps {
@@ -63,7 +65,7 @@ struct Normalizer: Sendable {
             case .form(let form): text = form.apply(to: text)
             case .prepend(let prefix): if !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
             case .replace(let pattern, let content): text = try Self.replacing(text, pattern, content)
-            case .replacePattern(let expression, let content): text = try Self.replacing(text, expression, content)
+            case .replacePattern(let expression, let content): text = try Self.replacing(text, expression, content, within: &budget)
             case .lowercase: text = Self.lowercased(text)
             case .strip(let left, let right):
                 let kept = Self.stripped(text.span, left, right)
@@ -86,7 +88,8 @@ struct Normalizer: Sendable {
         if overflow || growth + text.count > TokenizerLimits.rewrittenBytes {
             var matches = 0
             var index = 0
-            while let found = text.firstIndex(of: pattern, from: index) {
+            let search = ByteSearch(pattern)
+            while let found = search.first(in: text.span, from: index, to: text.count) {
                 matches += 1
                 index = found + pattern.count
             }
@@ -97,19 +100,20 @@ struct Normalizer: Sendable {
     }
 
     private static func replacing(
-        _ text: [UInt8], _ expression: RegularExpression, _ content: [UInt8]
+        _ text: [UInt8], _ expression: RegularExpression, _ content: [UInt8], within budget: inout MatchBudget
     ) throws(TokenizerError) -> [UInt8] {
         guard !text.isEmpty else { return text }
         var result: [UInt8] = []
         var copied = 0
         var overflows = false
-        var matcher = RegularExpression.Matcher(expression)
+        var matcher = RegularExpression.Matcher(expression, budget: budget)
         try expression.forEachMatch(in: text.span, with: &matcher) { match in
             guard result.count <= TokenizerLimits.rewrittenBytes else { return overflows = true }
             result.append(contentsOf: text[copied..<match.lowerBound])
             result.append(contentsOf: content)
             copied = match.upperBound
         }
+        budget = matcher.finish()
         guard !overflows else { throw tooLong(result.count) }
         result.append(contentsOf: text[copied...])
         return result

@@ -104,12 +104,13 @@ struct PreTokenizer: Sendable {
         }
     }
 
-    func apply(to buffer: inout PieceBuffer) throws(TokenizerError) {
+    /// - Parameter budget: what the text's regular expressions may take; what is left of it afterwards.
+    func apply(to buffer: inout PieceBuffer, within budget: inout MatchBudget) throws(TokenizerError) {
         for step in steps {
             switch step {
             case .words(let pattern): buffer.pieces = Self.split(buffer, by: pattern)
             case .pattern(let expression, let behavior, let inverted):
-                buffer.pieces = try Self.split(buffer, by: expression, behavior, inverted)
+                buffer.pieces = try Self.split(buffer, by: expression, behavior, inverted, within: &budget)
             case .literal(let literal, let behavior, let inverted):
                 buffer.pieces = Self.split(buffer, at: literal, behavior, inverted)
             case .scalars(let kind, let behavior): buffer.pieces = Self.split(buffer, at: kind, behavior)
@@ -183,10 +184,11 @@ extension PreTokenizer {
     }
 
     private static func split(
-        _ buffer: PieceBuffer, by expression: RegularExpression, _ behavior: SplitBehavior, _ inverted: Bool
+        _ buffer: PieceBuffer, by expression: RegularExpression, _ behavior: SplitBehavior, _ inverted: Bool,
+        within budget: inout MatchBudget
     ) throws(TokenizerError) -> [PieceBuffer.Piece] {
         var splitter = PieceSplitter(behavior: behavior, capacity: buffer.pieces.count)
-        var matcher = RegularExpression.Matcher(expression)
+        var matcher = RegularExpression.Matcher(expression, budget: budget)
         let text = buffer.text.span
         for piece in buffer.pieces {
             let start = Int(piece.start)
@@ -200,6 +202,7 @@ extension PreTokenizer {
             if start + covered < Int(piece.end) { splitter.add(start + covered, Int(piece.end), matched: inverted) }
             splitter.endPiece()
         }
+        budget = matcher.finish()
         return splitter.pieces
     }
 
@@ -207,21 +210,16 @@ extension PreTokenizer {
         _ buffer: PieceBuffer, at literal: [UInt8], _ behavior: SplitBehavior, _ inverted: Bool
     ) -> [PieceBuffer.Piece] {
         var splitter = PieceSplitter(behavior: behavior, capacity: buffer.pieces.count)
+        let search = ByteSearch(literal)
         let text = buffer.text.span
         for piece in buffer.pieces {
             let end = Int(piece.end)
             var covered = Int(piece.start)
-            var index = covered
             splitter.beginPiece()
-            while index + literal.count <= end {
-                guard text[index] == literal[0], literal.indices.allSatisfy({ text[index + $0] == literal[$0] }) else {
-                    index += 1
-                    continue
-                }
+            while let index = search.first(in: text, from: covered, to: end) {
                 if covered < index { splitter.add(covered, index, matched: inverted) }
                 splitter.add(index, index + literal.count, matched: !inverted)
-                index += literal.count
-                covered = index
+                covered = index + literal.count
             }
             if covered < end { splitter.add(covered, end, matched: inverted) }
             splitter.endPiece()

@@ -5,8 +5,6 @@ internal import Platform
 package struct SpecialTokens: Sendable, Equatable {
     package var beginning: TokenID?
     package var end: TokenID?
-    package var padding: TokenID?
-    package var unknown: TokenID?
     /// Whether to put `beginning` before, `end` after a text, where tokenizer.json leaves that open.
     package var addsBeginning = false
     package var addsEnd = false
@@ -17,8 +15,6 @@ package struct SpecialTokens: Sendable, Equatable {
     init(_ files: [ComponentNode], vocabulary: Vocabulary) throws(TokenizerError) {
         beginning = try Self.role("bos_token", files, vocabulary)
         end = try Self.role("eos_token", files, vocabulary)
-        padding = try Self.role("pad_token", files, vocabulary)
-        unknown = try Self.role("unk_token", files, vocabulary)
         for file in files where addsBeginning == false { addsBeginning = try file["add_bos_token"].bool(ifAbsent: false) }
         for file in files where addsEnd == false { addsEnd = try file["add_eos_token"].bool(ifAbsent: false) }
     }

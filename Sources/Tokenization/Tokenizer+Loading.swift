@@ -71,16 +71,17 @@ extension TokenizerParts {
         addedTokens = AddedTokenMatcher()
         normalizedAddedTokens = AddedTokenMatcher()
         normalForms = [:]
-        // Special tokens first: of two equal patterns the first counts.
         var highest: TokenID?
         for (token, node) in added {
             try Self.insert(token, node, into: &vocabulary, model: modelVocabulary, after: highest)
             highest = max(highest ?? 0, token.id)
         }
+        var budget = MatchBudget(bytes: 0)
+        // Special tokens first: of two equal patterns the first counts.
         for (token, _) in added.filter(\.token.special) + added.filter({ !$0.token.special }) {
             if token.special { special.insert(token.id) }
             if token.normalized {
-                let form = try normalizer.apply(to: Array(token.content.utf8)).text
+                let form = try normalizer.apply(to: Array(token.content.utf8), within: &budget).text
                 normalizedAddedTokens.insert(token, as: form)
                 normalForms[token.id] = form
             } else {

@@ -31,14 +31,7 @@ package final class Tokenizer: Sendable {
     /// One more than the highest id. Ids below may be without a token.
     package var vocabularySize: Int { vocabulary.idLimit }
 
-    package var bosToken: TokenID? { specialTokens.beginning }
     package var eosToken: TokenID? { specialTokens.end }
-
-    /// The token's id; `text` as the vocabulary spells it (`Ġthe`, `▁the`).
-    package func id(of text: String) -> TokenID? { vocabulary.id(of: text) }
-
-    /// The token as the vocabulary spells it.
-    package func token(for id: TokenID) -> String? { vocabulary.text(of: id) }
 
     /// The token as it reads inside a text; U+FFFD for bytes that are not UTF-8 by themselves.
     package func text(of id: TokenID) -> String? { bytes(of: id).map { LossyUTF8.text($0[...]) } }
@@ -83,13 +76,15 @@ package final class Tokenizer: Sendable {
     private func encode(
         _ text: [UInt8], with scratch: inout EncodingScratch, to tokens: inout [TokenID]
     ) throws(TokenizerError) {
+        var budget = MatchBudget(bytes: text.count)
         for segment in parts.addedTokens.segments(of: text.span) {
             if let token = segment.token {
                 tokens.append(token)
                 continue
             }
             let isAll = segment.start == 0 && segment.end == text.count
-            let (normal, startsAtOrigin) = try parts.normalizer.apply(to: isAll ? text : Array(text[segment.start..<segment.end]))
+            let (normal, startsAtOrigin) = try parts.normalizer.apply(
+                to: isAll ? text : Array(text[segment.start..<segment.end]), within: &budget)
             for part in parts.normalizedAddedTokens.segments(of: normal.span) {
                 if let token = part.token {
                     tokens.append(token)
@@ -97,17 +92,19 @@ package final class Tokenizer: Sendable {
                 }
                 let isAll = part.start == 0 && part.end == normal.count
                 let isFirst = startsAtOrigin && segment.start == 0 && part.start == 0
-                try encodeWords(isAll ? normal : Array(normal[part.start..<part.end]), isFirst, with: &scratch, to: &tokens)
+                let words = isAll ? normal : Array(normal[part.start..<part.end])
+                try encodeWords(words, isFirst, within: &budget, with: &scratch, to: &tokens)
             }
             guard tokens.count <= limits.tokens else { throw .tooManyTokens(limit: limits.tokens) }
         }
     }
 
     private func encodeWords(
-        _ text: [UInt8], _ startsAtOrigin: Bool, with scratch: inout EncodingScratch, to tokens: inout [TokenID]
+        _ text: [UInt8], _ startsAtOrigin: Bool, within budget: inout MatchBudget, with scratch: inout EncodingScratch,
+        to tokens: inout [TokenID]
     ) throws(TokenizerError) {
         var buffer = PieceBuffer(text: text, startsAtOrigin: startsAtOrigin)
-        try parts.preTokenizer.apply(to: &buffer)
+        try parts.preTokenizer.apply(to: &buffer, within: &budget)
         let words = buffer.text.span
         for piece in buffer.pieces {
             try parts.model.encode(words, Int(piece.start), Int(piece.end), with: &scratch, to: &tokens)

@@ -11,7 +11,7 @@ package enum TokenizerError: Error, Equatable, CustomStringConvertible {
     case unsupported(file: String, key: String, found: String)
     case textTooLong(bytes: Int, limit: Int)
     case tooManyTokens(limit: Int)
-    /// A regular expression of the tokenizer gave up on this text at its match limit.
+    /// A regular expression of the tokenizer gave up on this text, at its match limit or when the text's time for it was used up.
     case patternTooCostly(pattern: String)
     /// The text holds a character outside the vocabulary, and the token that should stand for it is not in it either.
     case unknownTokenMissing(String)
@@ -24,7 +24,7 @@ package enum TokenizerError: Error, Equatable, CustomStringConvertible {
         case .unsupported(let file, let key, let found): "\(file): \(key): \(found) is not supported"
         case .textTooLong(let bytes, let limit): "a text of \(bytes) bytes; the limit is \(limit)"
         case .tooManyTokens(let limit): "more than \(limit) tokens"
-        case .patternTooCostly(let pattern): "the tokenizer's pattern \(pattern) exceeds its match limit on this text"
+        case .patternTooCostly(let pattern): "the tokenizer's pattern \(pattern) takes too long on this text"
         case .unknownTokenMissing(let token): "the text needs the unknown token \(token), which is not in the vocabulary"
         }
     }

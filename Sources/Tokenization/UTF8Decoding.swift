@@ -50,19 +50,11 @@ extension Array<UInt8> {
         for index in range { append(span[index]) }
     }
 
-    /// The first index at or after `start` where `pattern` (not empty) stands whole.
-    func firstIndex(of pattern: [UInt8], from start: Int) -> Int? {
-        guard count - start >= pattern.count else { return nil }
-        let first = pattern[0]
-        for index in start...(count - pattern.count) where self[index] == first {
-            if pattern.indices.allSatisfy({ self[index + $0] == pattern[$0] }) { return index }
-        }
-        return nil
-    }
-
-    /// Every occurrence of `pattern` (not empty), left to right without overlap, replaced by `content`.
+    /// Every occurrence of `pattern` (not empty), left to right without overlap, replaced by `content`. O(bytes).
     func replacing(_ pattern: [UInt8], with content: [UInt8]) -> [UInt8] {
-        guard var found = firstIndex(of: pattern, from: 0) else { return self }
+        guard count >= pattern.count else { return self }
+        let search = ByteSearch(pattern)
+        guard var found = search.first(in: span, from: 0, to: count) else { return self }
         var result: [UInt8] = []
         result.reserveCapacity(count)
         var copied = 0
@@ -70,7 +62,7 @@ extension Array<UInt8> {
             result.append(contentsOf: self[copied..<found])
             result.append(contentsOf: content)
             copied = found + pattern.count
-            guard let next = firstIndex(of: pattern, from: copied) else { break }
+            guard let next = search.first(in: span, from: copied, to: count) else { break }
             found = next
         }
         result.append(contentsOf: self[copied...])

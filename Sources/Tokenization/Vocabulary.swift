@@ -68,6 +68,7 @@ struct Vocabulary: Sendable {
         return nil
     }
 
+    /// `text` as the vocabulary spells it (`Ġthe`, `▁the`).
     func id(of text: String) -> TokenID? { id(of: Array(text.utf8).span) }
 
     func range(of id: TokenID) -> Range<Int>? {

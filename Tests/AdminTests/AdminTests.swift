@@ -61,8 +61,10 @@ private final class FixedStatus: StatusSource {
             client = try await LoopbackClient(port: port)
         }
 
-        func get(_ path: String, method: String = "GET") async throws -> (status: Int, head: String, body: String) {
-            try await client.send("\(method) \(path) HTTP/1.1\r\nhost: test\r\n\r\n")
+        func get(
+            _ path: String, method: String = "GET", body: String = ""
+        ) async throws -> (status: Int, head: String, body: String) {
+            try await client.send("\(method) \(path) HTTP/1.1\r\nhost: test\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
             let head = try await client.receive(until: "\r\n\r\n")
             let length = head.split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) } ?? 0
             let body = method == "HEAD" ? [] : try await client.receive(exactly: length)
@@ -80,6 +82,7 @@ private final class FixedStatus: StatusSource {
     func health() async throws {
         let stage = try await Stage()
         #expect(try await stage.get("/health/live").status == 200)
+        #expect(try await stage.get("/health/live", body: "{}").status == 200)
         var ready = try await stage.get("/health/ready")
         #expect(ready.status == 503)
         #expect(try JSON(parsing: ready.body)["reason"] == "no_worker")

@@ -130,7 +130,8 @@ private func bounds(_ sequences: Int, _ tokens: Int) -> AdmissionControl.Bounds 
     @Test(
         "a key is presented as a bearer or as x-api-key",
         arguments: [
-            ("Bearer k", nil, "k"), ("bearer  k", nil, "k"), (nil, "k", "k"), ("Basic k", "k", nil), ("Bearer", nil, nil), (nil, nil, nil),
+            ("Bearer k", nil, "k"), ("bearer  k", nil, "k"), (nil, "k", "k"), ("Basic k", "x", "x"), ("Bearer k", "x", "k"), ("Basic k", nil, nil),
+            ("Bearer", nil, nil), (nil, nil, nil),
         ] as [(String?, String?, String?)])
     func presented(authorization: String?, apiKey: String?, key: String?) {
         let presented = APIKeys.presented(authorization: authorization, apiKey: apiKey)

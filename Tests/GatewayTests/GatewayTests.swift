@@ -10,6 +10,10 @@ import Wire
 private let chat = "/v1/chat/completions"
 private let text = "/v1/completions"
 
+extension String {
+    fileprivate func repeated(_ count: Int) -> String { String(repeating: self, count: count) }
+}
+
 private func bytes(_ tokens: [TokenID]) -> String {
     tokens.map { $0 == TinyModel.end ? "<|end|>" : $0 == TinyModel.start ? "<|start|>" : String(UnicodeScalar(UInt8($0))) }.joined()
 }
@@ -229,6 +233,15 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(try await client.answer().json["id"] == "org/tiny")
         try await client.request("GET", "/v1/models/other")
         #expect(try await client.answer().json["error"]?["code"] == "model_not_found")
+        // A body is no reason to refuse what needs none, unless it is large.
+        try await client.send("GET /v1/models/tiny HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}")
+        #expect(try await client.answer().json["id"] == "tiny")
+        try await client.send("GET /health HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+        #expect(try await client.answer().status == 200)
+        let large = try await stage.client()
+        try await large.send("GET /v1/models HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+        #expect(try await large.answer().status == 413)
+        await large.close()
         try await client.request("HEAD", "/v1/models")
         #expect(try await client.answer(hasBody: false).status == 200)
         await client.close()
@@ -266,6 +279,31 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(try await client.answer().status == 405)
         await client.close()
         await tooLarge.close()
+        await stage.end()
+    }
+
+    @Test("what no route hears of is refused in the same shape", arguments: [
+        ("nonsense\r\n\r\n", 400), ("GET /\("x".repeated(20_000)) HTTP/1.1\r\nhost: a\r\n\r\n", 414),
+        ("POST /v1/completions HTTP/1.1\r\nhost: a\r\nexpect: wonders\r\ncontent-length: 1\r\n\r\n", 417),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx: \("x".repeated(40_000))\r\n\r\n", 431), ("CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", 501),
+        ("GET / HTTP/3.0\r\nhost: a\r\n\r\n", 505), ("GET / HTTP/1.1\r\nhost:", 408),
+    ] as [(String, Int)])
+    func connectionRefusals(request: String, status: Int) async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.send(request)
+        if status == 408 {
+            _ = await stage.server.counters { $0.bytesReceived > 0 }
+            await stage.server.checkDeadlines(ahead: .seconds(11))
+        }
+        let answer = try await client.answer()
+        #expect(answer.status == status)
+        let code = try #require(APIError.Code(rawValue: answer.json["error"]?["code"]?.string ?? ""))
+        #expect(answer.json["error"]?["type"] == .string(code.type))
+        #expect(answer.json["error"]?["param"] == JSON.null)
+        #expect(answer.header("x-request-id")?.utf8.count == 32)
+        #expect(answer.header("x-should-retry") == (status == 408 ? "true" : status >= 500 ? "false" : nil))
+        await client.close()
         await stage.end()
     }
 
@@ -428,6 +466,23 @@ private func bytes(_ tokens: [TokenID]) -> String {
         await stage.end()
     }
 
+    @Test("a sequence is cancelled once, though its answer had ended by a stop string when the client left")
+    func cancelledOnce() async throws {
+        let stage = try await GatewayStage()
+        let client = try await stage.client()
+        try await client.post(text, #"{"prompt":"x","n":2,"stop":"!","stream":true}"#)
+        let first = await stage.worker.started()
+        let second = await stage.worker.started()
+        stage.gateway.receive(stage.worker.step("a!", first.id))
+        #expect(await stage.worker.cancelled() == first.id)
+        await client.reset()
+        // In the order in which they were sent; the first is not among them again.
+        #expect(await stage.worker.cancelled() == second.id)
+        stage.gateway.receive(stage.worker.end(first.id, .cancelled))
+        stage.gateway.receive(stage.worker.end(second.id, .cancelled))
+        await stage.end()
+    }
+
     @Test("a client that leaves before an answer in one piece cancels, too")
     func clientGoneWithoutStream() async throws {
         let stage = try await GatewayStage()
@@ -584,6 +639,29 @@ private func bytes(_ tokens: [TokenID]) -> String {
         _ = try await client.receive(until: "\r\n\r\n")
         let events = try await client.chunks().events
         #expect(events.last == "[DONE]")
+        let length = events.reduce(0) { $0 + ($1["choices"]?.array?.first?["text"]?.string?.utf8.count ?? 0) }
+        #expect(length == count * 32 * 1000)
+        await client.close()
+        await stage.end()
+    }
+
+    @Test("a client that had paused gets what was gathered for it before the error that ends its stream")
+    func pausedReaderMeetsError() async throws {
+        var limits = ServerLimits()
+        limits.socketQueue = 16 << 10
+        let stage = try await GatewayStage(sequenceLimit: 1_000_000, limits: limits) { $0.bufferLimit = 1 << 30 }
+        let client = try await stage.client(receiveBuffer: 4096)
+        try await client.post(text, #"{"prompt":"x","stream":true,"max_tokens":100000}"#)
+        let sequence = await stage.worker.started()
+        let count = 400
+        for _ in 0..<count {
+            stage.gateway.receive(stage.worker.step(Array(repeating: TinyModel.long, count: 32), sequence.id))
+            await stage.gateway.settle()
+        }
+        stage.gateway.workerLost("it crashed")
+        _ = try await client.receive(until: "\r\n\r\n")
+        let events = try await client.chunks().events
+        #expect(events.last?["error"]?["code"] == "worker_lost")
         let length = events.reduce(0) { $0 + ($1["choices"]?.array?.first?["text"]?.string?.utf8.count ?? 0) }
         #expect(length == count * 32 * 1000)
         await client.close()

@@ -81,6 +81,7 @@ struct HTTP2AbuseTests {
         limits.maximumHeaderBytes = 2000
         limits.maximumRequestLine = 1000
         let server = HTTPServerConnection(protocol: .http2, limits: limits)
+        server.name = "0123456789abcdef"
         let client = HTTPClientConnection()
         // The library's client opens stream 1 with a harmless request, so that it can read the answer; its frame is replaced.
         _ = client.request(.get(), endStream: true)
@@ -95,6 +96,7 @@ struct HTTP2AbuseTests {
             return
         }
         #expect(String(head.status) == status)
+        #expect(head.headers["x-request-id"] == "0123456789abcdef0000000000000001")
         #expect(server.events().isEmpty, "a refused request is nobody's business")
         #expect(server.counters.refusals == 1)
     }

@@ -149,6 +149,9 @@ struct HTTP2ExchangeTests {
             #expect(body(wire.takeServerEvents(), of: id).count == 50_000)
             wire.server.respond(id, ResponseHead(status: 413), endStream: true)
             wire.pump(consuming: false)
+            #expect(wire.takeServerEvents().isEmpty)
+            wire.client.finish(id)
+            wire.pump(consuming: false)
             #expect(wire.takeServerEvents() == [.streamClosed(id)])
             #expect(
                 wire.takeClientEvents().contains(
@@ -257,6 +260,10 @@ struct HTTP2ExchangeTests {
         wire.pump()
         wire.server.respond(id, ResponseHead(status: 401), endStream: true)
         wire.pump()
+        // Not at once: the client may be in the middle of its body.
+        #expect(wire.server.isDiscarding(id) && wire.server.openStreams == 1)
+        wire.server.stopBody(id)
+        wire.pump()
         #expect(wire.takeServerEvents().last == .streamClosed(id))
         let events = wire.takeClientEvents()
         #expect(!events.contains { if case .reset = $0 { true } else { false } } && events.last == .streamClosed(id))
@@ -265,6 +272,34 @@ struct HTTP2ExchangeTests {
         wire.client.reset(other, .noError)
         wire.pump()
         #expect(wire.takeServerEvents().suffix(2) == [.reset(other, .noError), .streamClosed(other)])
+    }
+
+    @Test("the rest of a request that was answered early is thrown away, up to a stream's window")
+    func restOfRequest() throws {
+        let wire = Loopback()
+        let id = try #require(wire.client.request(.post(), endStream: false))
+        wire.pump()
+        wire.server.respond(id, ResponseHead(status: 413), endStream: true)
+        wire.pump()
+        wire.client.write(id, Array(repeating: 1, count: 100_000))
+        wire.client.finish(id)
+        wire.pump()
+        let events = wire.takeServerEvents()
+        #expect(events.last == .streamClosed(id) && !events.contains { if case .reset = $0 { true } else if case .body = $0 { true } else { false } })
+        let server = HTTPServerConnection(protocol: .http2)
+        var sent: [UInt8] = []
+        func exchange(_ bytes: [UInt8]) {
+            server.receive(bytes)
+            while server.nextEvent() != nil {}
+            while server.output(into: &sent, maximum: 1 << 20) > 0 {}
+        }
+        exchange(Frames.hello + Frames.headers(1, Frames.request("POST"), end: false))
+        server.respond(1, ResponseHead(status: 413), endStream: true)
+        exchange(Frames.ping())
+        for _ in 0..<16 { exchange(Frames.data(1, Array(repeating: 1, count: 16_384))) }
+        #expect(Frames.resets(sent).isEmpty)
+        exchange(Frames.data(1, [1]))
+        #expect(Frames.resets(sent) == [[1, 0]])
     }
 
     @Test("a producer hears when its stream's buffer has drained, and is cut off at the limit")

@@ -130,6 +130,10 @@ struct Service {
         return nil
     }
 
+    /// The counters at the end of the turn in which everything that was asked of the server before was done. Reading them at once might
+    /// come before that end, because the compiler joins calls to one actor.
+    func countersNow() async -> ServerCounters { await server.counters { _ in true } }
+
     /// Waits until the counters satisfy `condition`, and for the turn in which they came to.
     @discardableResult
     func counters(where condition: @escaping @Sendable (ServerCounters) -> Bool) async -> ServerCounters {

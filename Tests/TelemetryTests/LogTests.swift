@@ -24,6 +24,15 @@ import Testing
                 == #"1970-01-01T00:00:00.000Z info     gateway: a\nb id=x1 why="two words" q="a\"b=c""# + "\n")
     }
 
+    @Test("control characters beyond ASCII and Unicode's line ends do not stand bare")
+    func controls() {
+        let line = LogLineFormatter(format: .text).line(
+            time: 0, level: .info, label: "g", message: "m\u{9B}", metadata: [("a", "x\u{9B}31m"), ("b", "\u{85}\u{2028}\u{2029}"), ("c", "ü"), ("d", "")])
+        #expect(
+            String(decoding: line, as: UTF8.self)
+                == #"1970-01-01T00:00:00.000Z info     g: m\u009b a="x\u009b31m" b="\u0085\u2028\u2029" c=ü d="""# + "\n")
+    }
+
     @Test("a JSON line escapes control characters and does not let metadata replace its own keys")
     func json() {
         let line = LogLineFormatter(format: .json, colour: true).line(

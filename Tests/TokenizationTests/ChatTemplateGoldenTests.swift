@@ -21,6 +21,14 @@ import Testing
         }
     }
 
+    @Test func `letters change case as in Python`() throws {
+        for golden in try ChatTemplateFixtures.cases("case_goldens.json") {
+            let (source, expected) = (try #require(golden.array?[0].string), try #require(golden.array?[1].string))
+            let found = try ChatTemplateFixtures.render(source)
+            #expect(TemplateText.equal(found, expected), "\(source): \(found) found, \(expected) expected")
+        }
+    }
+
     @Test func `random templates render as in Python`() throws {
         let cases = try ChatTemplateFixtures.cases("random_goldens.json")
         let variables = try #require(cases.first?.object)

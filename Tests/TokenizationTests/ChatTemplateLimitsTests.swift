@@ -5,6 +5,9 @@ import Testing
 
 /// What a hostile template can try, and the bound that ends it. None of them may take long or end the process.
 @Suite struct ChatTemplateLimitsTests {
+    private static let wide =
+        "{% set ns = namespace() %}{% set ns.d = {" + (0..<9_000).map { "'k\($0)': 1" }.joined(separator: ", ") + "} %}"
+
     /// The name of the limit that `source` runs into; nil when it renders.
     private static func limit(
         _ source: String, _ variables: JSONObject = JSONObject(), _ limits: TemplateLimits = TemplateLimits(steps: 200_000)
@@ -32,6 +35,39 @@ import Testing
     ])
     func `work beyond the step budget ends`(source: String) throws {
         #expect(try Self.limit(source) == "steps of work")
+    }
+
+    /// Work whose size is an argument's, done so often that a step for each call would allow minutes of it.
+    @Test(arguments: [
+        "{% set b = 'ab' * 2000000 %}{% for i in range(100) %}{% set q = 'x'.strip(b) %}{% endfor %}",
+        "{% set b = 'ab' * 2000000 %}{% for i in range(100) %}{% set q = 'x' | trim(b) %}{% endfor %}",
+        "{% set b = ' ' * 4000000 %}{% for i in range(100) %}{% set q = b.strip() %}{% endfor %}",
+        "{% set t = ('ab',) * 300000 %}{% for i in range(2000) %}{% set q = 'x'.startswith(t) %}{% endfor %}",
+        "{% set t = ('a' * 1000 + 'b',) * 1000 %}{% set x = 'a' * 2000 %}{% for i in range(1000) %}{% set q = x.startswith(t) %}{% endfor %}",
+        "{% for i in range(20000) %}{% set q = 5e-324 | round(2) %}{% endfor %}",
+        "{% for i in range(20000) %}{% set q = '%f' % 5e-324 %}{% endfor %}",
+        // A dictionary of 9,000 names: each call walks it to spread it, each format to find its holes.
+        wide + "{% macro m() %}{{ kwargs | length }}{% endmacro %}{% for i in range(100) %}{{ m(**ns.d) }}{% endfor %}",
+        wide + "{% for i in range(100) %}{{ '{k8999}'.format(**ns.d) }}{% endfor %}",
+        "{% set b = 'ab' * 2000000 %}{% for i in range(100) %}{% set q = 'x'.partition(b) %}{% endfor %}",
+        "{% set b = 'ab' * 2000000 %}{% for i in range(100) %}{% set q = b is upper %}{% endfor %}",
+        "{% set b = ' ' * 4000000 %}{% for i in range(100) %}{% set q = b | int %}{% set q = b | float %}{% endfor %}",
+        "{% set b = 'a' * 4000000 %}{% for i in range(100) %}{% set q = [{}] | map(attribute=b) | list %}{% endfor %}",
+        "{% set b = 'a,' * 2000000 %}{% for i in range(100) %}{% set q = [] | sort(attribute=b) %}{% endfor %}",
+        "{% set b = 'ab' * 2000000 %}{% set d = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9} %}"
+            + "{% for i in range(100) %}{% set q = d[b] %}{% set q = b in d %}{% endfor %}",
+        "{% set b = 'ab' * 2000000 %}{% for i in range(100) %}{% set q = [1, 2] | tojson(separators=(b, ':')) %}{% endfor %}",
+        "{% set b = '\u{E9}\"' * 1000000 %}{% for i in range(100) %}{% set q = [b] | tojson %}{% endfor %}",
+    ])
+    func `work is paid for by the size of its arguments`(source: String) throws {
+        #expect(try Self.limit(source, JSONObject(), TemplateLimits()) == "steps of work")
+    }
+
+    /// By scanning, this would be trillions of comparisons: hours.
+    @Test(.timeLimit(.minutes(1))) func `a scope with many names looks them up`() {
+        let scope = TemplateScope(parent: nil)
+        for name in 0..<3_000_000 { scope.set(name, .integer(name)) }
+        #expect(scope[2_999_999]?.asInteger == 2_999_999 && scope[3_000_000]?.asInteger == nil)
     }
 
     @Test(arguments: [
@@ -147,8 +183,9 @@ import Testing
         #expect(try Self.limit(String(repeating: "x", count: 100), JSONObject(), limits) == nil)
     }
 
-    @Test func `a thousand messages fit the default budget in the longest of the common templates`() throws {
-        let template = try ChatTemplate(source: try ChatTemplateFixtures.text("qwen3-style.jinja"))
+    @Test func `a thousand messages take less than half of the default budget in the longest of the common templates`() throws {
+        let limits = TemplateLimits(steps: 400_000)
+        let template = try ChatTemplate(source: try ChatTemplateFixtures.text("qwen3-style.jinja"), limits: limits)
         let messages = (0..<1_000).map { index -> JSON in
             ["role": .string(index % 2 == 0 ? "user" : "assistant"), "content": .string("<think>\na\n</think>\n\n" + String(repeating: "word ", count: 400))]
         }

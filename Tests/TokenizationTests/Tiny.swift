@@ -26,7 +26,8 @@ enum Tiny {
 
     static func pieces(preTokenizer json: String, _ text: String) throws -> [String] {
         var buffer = PieceBuffer(text: Array(text.utf8), startsAtOrigin: true)
-        try PreTokenizer(try node(json)).apply(to: &buffer)
+        var budget = MatchBudget(bytes: text.utf8.count)
+        try PreTokenizer(try node(json)).apply(to: &buffer, within: &budget)
         return buffer.pieces.map { String(decoding: buffer.text[$0.range], as: UTF8.self) }
     }
 

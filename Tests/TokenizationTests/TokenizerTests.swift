@@ -76,23 +76,24 @@ import Testing
         let config = Array(#"{"bos_token":"ab","eos_token":{"content":"b"},"add_bos_token":true,"add_eos_token":true}"#.utf8)
         let map = Array(#"{"bos_token":"a","pad_token":"a","unk_token":"nowhere"}"#.utf8)
         let tokenizer = try Tokenizer(json: Array(Tiny.json().utf8), roles: [("tokenizer_config.json", config), ("special_tokens_map.json", map)])
-        #expect(tokenizer.bosToken == 2 && tokenizer.eosToken == 1 && tokenizer.specialTokens.padding == 0)
-        #expect(tokenizer.specialTokens.unknown == nil)
+        #expect(tokenizer.specialTokens.beginning == 2 && tokenizer.eosToken == 1)
+        let absent = try Tokenizer(json: Array(Tiny.json().utf8), roles: [("map", Array(#"{"bos_token":"nowhere"}"#.utf8))])
+        #expect(absent.specialTokens.beginning == nil)
         #expect(try tokenizer.encode("a", addSpecialTokens: true) == [2, 0, 1])
     }
 
     @Test("tokens are found by text and id, and tell their bytes")
     func tokens() throws {
         let tokenizer = try Goldens.ownTokenizer("gpt2")
-        let the = try #require(tokenizer.id(of: "Ġthe"))
-        #expect(tokenizer.token(for: the) == "Ġthe")
+        let the = try #require(tokenizer.vocabulary.id(of: "Ġthe"))
+        #expect(tokenizer.vocabulary.text(of: the) == "Ġthe")
         #expect(tokenizer.text(of: the) == " the")
         #expect(tokenizer.bytes(of: the) == Array(" the".utf8))
-        #expect(try tokenizer.bytes(of: #require(tokenizer.id(of: "Ã"))) == [0xC3])
+        #expect(try tokenizer.bytes(of: #require(tokenizer.vocabulary.id(of: "Ã"))) == [0xC3])
         #expect(tokenizer.isSpecial(0) && !tokenizer.isSpecial(the))
-        #expect(tokenizer.token(for: -1) == nil && tokenizer.bytes(of: TokenID(tokenizer.vocabularySize)) == nil)
+        #expect(tokenizer.vocabulary.text(of: -1) == nil && tokenizer.bytes(of: TokenID(tokenizer.vocabularySize)) == nil)
         let sentencePiece = try Goldens.ownTokenizer("llama2")
-        #expect(try sentencePiece.bytes(of: #require(sentencePiece.id(of: "<0xE2>"))) == [0xE2])
+        #expect(try sentencePiece.bytes(of: #require(sentencePiece.vocabulary.id(of: "<0xE2>"))) == [0xE2])
     }
 
     @Test("a text beyond the limits is refused")

@@ -8,8 +8,8 @@ package import Platform
 /// of its arguments.
 ///
 /// Differences from Python that templates could notice: integers have 64 bits; `|escape` and `|safe` give plain text;
-/// iterators are computed at once; an error in a constant expression is always an error; a filter or test that does not exist
-/// is refused when the template is parsed.
+/// `lipsum`, `cycler` and `joiner` are not defined; iterators are computed at once; an error in a constant expression is always
+/// an error; a filter or test that does not exist is refused when the template is parsed.
 package struct ChatTemplate: Sendable {
     private let standard: TemplateProgram
     /// Used instead when tools are given, for models that have two templates.

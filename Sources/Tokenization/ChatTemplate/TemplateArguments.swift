@@ -10,8 +10,6 @@ struct TemplateArguments {
         self.named = named
     }
 
-    var isEmpty: Bool { positional.isEmpty && named.isEmpty }
-
     mutating func take(named name: String) -> TemplateValue? {
         guard let position = named.firstIndex(where: { TemplateText.equal($0.name, name) }) else { return nil }
         return named.remove(at: position).value
@@ -39,10 +37,12 @@ extension TemplateInterpreter {
         if let spread = list.spreadNamed {
             let value = try evaluate(spread)
             guard case .dictionary(let dictionary) = value else { throw failure("'**' takes a mapping, not a \(value.typeName)") }
-            try charge(dictionary.count)
+            try charge(dictionary.count + arguments.named.count)
+            var given = Set(arguments.named.map { ExactText($0.name) })
             for entry in dictionary.entries {
                 guard case .string(let name) = entry.key else { throw failure("a keyword that is not a text") }
-                guard !arguments.named.contains(where: { TemplateText.equal($0.name, name.text) }) else { throw failure("'\(name)' was given twice") }
+                try charge(name: name.text)
+                guard given.insert(name).inserted else { throw failure("'\(name.text)' was given twice") }
                 arguments.named.append((name.text, entry.value))
             }
         }

@@ -61,7 +61,9 @@ extension TemplateInterpreter {
             return path.isNone ? element : try item(of: element, path)
         }
         var result = element
-        for part in TemplateText.split(text, by: ".", limit: -1) {
+        try charge(name: text)
+        for part in TemplateText.split(text, by: ".", limit: allowance) {
+            try charge()
             let isNumber = !part.isEmpty && part.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
             result = try item(of: result, isNumber ? .integer(Int(part) ?? .max) : .string(part))
         }
@@ -138,14 +140,17 @@ extension TemplateInterpreter {
     private mutating func folded(_ value: TemplateValue, _ caseSensitive: Bool) throws(TemplateError) -> TemplateValue {
         guard !caseSensitive, case .string(let text) = value else { return value }
         try charge(walking: text)
-        return .string(text.lowercased())
+        return .string(TemplateText.lowercased(text))
     }
 
     private mutating func sortKeys(
         _ elements: [TemplateValue], attribute: TemplateValue?, caseSensitive: Bool
     ) throws(TemplateError) -> [TemplateValue] {
         var paths = [attribute ?? .none]
-        if case .string(let text) = attribute { paths = TemplateText.split(text, by: ",", limit: -1).map(TemplateValue.string) }
+        if case .string(let text) = attribute {
+            try charge(walking: text)
+            paths = TemplateText.split(text, by: ",", limit: -1).map(TemplateValue.string)
+        }
         var keys: [TemplateValue] = []
         for element in elements {
             var key: [TemplateValue] = []

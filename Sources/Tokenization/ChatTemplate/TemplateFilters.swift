@@ -1,16 +1,21 @@
+internal import Platform
+
 /// The filters, by their names in templates. `count`, `d` and `e` are other names of three of them.
 enum TemplateFilter: String, CaseIterable {
     case abs, attr, batch, capitalize, center, `default`, dictsort, escape, first, float, forceescape, format, groupby, indent
     case int, items, join, last, length, list, lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select
     case selectattr, sort, string, sum, title, tojson, trim, unique, upper, wordcount
 
+    private static let byName: [ExactText: Self] = {
+        var names = Dictionary(uniqueKeysWithValues: allCases.map { (ExactText($0.rawValue), $0) })
+        for (name, filter) in [("count", Self.length), ("d", .default), ("e", .escape)] { names[ExactText(name)] = filter }
+        return names
+    }()
+
+    /// One look-up: a raw value is found by comparing with every case.
     init?(name: String) {
-        switch name {
-        case "count": self = .length
-        case "d": self = .default
-        case "e": self = .escape
-        default: self.init(rawValue: name)
-        }
+        guard let filter = Self.byName[ExactText(name)] else { return nil }
+        self = filter
     }
 }
 
@@ -56,7 +61,7 @@ extension TemplateInterpreter {
         case .attr:
             let name = try string(try bind(&arguments, what, "name", required: 1)[0], what) ?? ""
             if case .dictionary = value { return .undefined(.attribute(of: "dict object", name: name)) }
-            return try attribute(of: value, name, TemplateMethod(rawValue: name))
+            return try attribute(of: value, name, TemplateMethod(name: name))
         case .join, .map, .select, .reject, .selectattr, .rejectattr, .sort, .unique, .reverse, .sum, .min, .max, .dictsort, .groupby,
             .batch:
             return try applyToSequence(filter, value, &arguments)
@@ -80,11 +85,15 @@ extension TemplateInterpreter {
             return number < 0 ? try negated(.integer(number)) : .integer(number)
         case .int:
             let values = try bind(&arguments, what, "default", "base")
+            if case .string(let text) = value { try charge(parsing: text) }
             return try wholeNumber(value, base: try integer(values[1], what, default: 10)) ?? values[0] ?? .integer(0)
         case .float:
             let values = try bind(&arguments, what, "default")
             if case .undefined(let absence) = value { throw failure(absence.reason) }
-            if case .string(let text) = value { return Self.double(text).map(TemplateValue.float) ?? values[0] ?? .float(0) }
+            if case .string(let text) = value {
+                try charge(parsing: text)
+                return Self.double(text).map(TemplateValue.float) ?? values[0] ?? .float(0)
+            }
             return value.asDouble.map(TemplateValue.float) ?? values[0] ?? .float(0)
         default: return try rounded(value, &arguments)
         }
@@ -132,8 +141,9 @@ extension TemplateInterpreter {
 
     /// A text as Python's `float(text)` reads it.
     private static func double(_ text: String) -> Double? {
-        let digits = TemplateText.strip(text, nil, .both).lowercased()
-        guard digits.utf8.count <= 400 else { return nil }
+        let stripped = TemplateText.strip(text, nil, .both)
+        guard stripped.utf8.count <= 400 else { return nil }
+        let digits = stripped.lowercased()
         let unsigned = digits.hasPrefix("-") || digits.hasPrefix("+") ? String(digits.dropFirst()) : digits
         let sign = digits.hasPrefix("-") ? -1.0 : 1.0
         switch unsigned {
@@ -173,6 +183,7 @@ extension TemplateInterpreter {
             }
             guard case .float(let number) = value else { throw failure("round takes a number, not a \(value.typeName)") }
             guard number.isFinite else { return value }
+            try charge(TemplateDecimal.steps)
             let magnitude = Double(TemplateDecimal(number.magnitude).fixed(places: places)) ?? number.magnitude
             return .float(number.sign == .minus ? -magnitude : magnitude)
         case "ceil", "floor":
@@ -213,7 +224,7 @@ extension TemplateInterpreter {
         try charge(bytes: text.utf8.count)
         switch filter {
         case .trim:
-            return .string(TemplateText.strip(text, try string(try bind(&arguments, what, "chars")[0], what), .both))
+            return .string(try stripped(text, try string(try bind(&arguments, what, "chars")[0], what), .both))
         case .replace:
             let values = try bind(&arguments, what, "old", "new", "count", required: 2)
             let old = try self.text(of: values[0] ?? .none)
@@ -240,7 +251,7 @@ extension TemplateInterpreter {
         if filter != .escape, filter != .forceescape { try charge(walking: text) }
         switch filter {
         case .upper: return .string(text.uppercased())
-        case .lower: return .string(text.lowercased())
+        case .lower: return .string(TemplateText.lowercased(text))
         case .title: return .string(TemplateText.titleByWords(text))
         case .capitalize: return .string(TemplateText.capitalize(text))
         case .wordcount: return .integer(TemplateText.wordCount(text))

@@ -165,7 +165,7 @@ struct TemplateFormat {
         if hole.conversion == "s" || hole.conversion == "r", let precision = hole.precision {
             text = TemplateText.string(text.unicodeScalars.prefix(precision))
         }
-        let filling = String(repeating: " ", count: max(0, hole.width - text.unicodeScalars.count))
+        let filling = TemplateText.repeated(" ", hole.width - text.unicodeScalars.count)
         return hole.leftAligned ? text + filling : filling + text
     }
 }
@@ -173,6 +173,9 @@ struct TemplateFormat {
 /// The exact decimal expansion of a finite non-negative number: what rounding to a number of places must look at.
 /// At most about 1,100 digits.
 struct TemplateDecimal {
+    /// The price of one expansion and its printing, at the longest.
+    static let steps = 50
+
     /// Decimal digits, most significant first; the point stands before digit `point`.
     private var digits: [UInt8]
     private var point: Int
@@ -187,21 +190,48 @@ struct TemplateDecimal {
             significand >>= 1
             exponent += 1
         }
-        var number = String(significand).utf8.map { $0 - UInt8(ascii: "0") }
-        // Halving is multiplying by five and moving the point.
-        for _ in 0..<exponent.magnitude { Self.multiply(&number, by: exponent > 0 ? 2 : 5) }
-        point = number.count - (exponent < 0 ? -exponent : 0)
-        digits = number
+        var limbs: [UInt64] = [significand % Self.limb, significand / Self.limb]
+        // Halving is multiplying by five and moving the point. Several factors at a time, as many as keep a product below 2^64.
+        let (factor, several): (UInt64, Int) = exponent > 0 ? (2, 29) : (5, 13)
+        var left = Int(exponent.magnitude)
+        while left > 0 {
+            let now = min(left, several)
+            Self.multiply(&limbs, by: (0..<now).reduce(UInt64(1)) { product, _ in product * factor })
+            left -= now
+        }
+        digits = Self.digits(of: limbs)
+        point = digits.count - (exponent < 0 ? -exponent : 0)
     }
 
-    private static func multiply(_ number: inout [UInt8], by factor: UInt8) {
-        var carry: UInt8 = 0
-        for index in number.indices.reversed() {
-            let product = number[index] * factor + carry
-            number[index] = product % 10
-            carry = product / 10
+    /// What a limb counts to; the lowest limb is the first.
+    private static let limb: UInt64 = 1_000_000_000
+    private static let limbDigits = 9
+
+    private static func multiply(_ limbs: inout [UInt64], by factor: UInt64) {
+        var carry: UInt64 = 0
+        for index in limbs.indices {
+            let product = limbs[index] * factor + carry
+            limbs[index] = product % limb
+            carry = product / limb
         }
-        if carry > 0 { number.insert(carry, at: 0) }
+        while carry > 0 {
+            limbs.append(carry % limb)
+            carry /= limb
+        }
+    }
+
+    /// Most significant first, without leading zeros; a single one for zero.
+    private static func digits(of limbs: [UInt64]) -> [UInt8] {
+        var reversed: [UInt8] = []
+        reversed.reserveCapacity(limbs.count * limbDigits)
+        for var limb in limbs {
+            for _ in 0..<limbDigits {
+                reversed.append(UInt8(limb % 10))
+                limb /= 10
+            }
+        }
+        while reversed.count > 1, reversed.last == 0 { reversed.removeLast() }
+        return reversed.reversed()
     }
 
     private func digit(at position: Int) -> UInt8 {

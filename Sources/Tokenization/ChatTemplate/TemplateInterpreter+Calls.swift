@@ -148,6 +148,8 @@ extension TemplateInterpreter {
     private mutating func bindParameters(of macro: TemplateMacro, _ arguments: inout TemplateArguments) throws(TemplateError) {
         let name = program.names[macro.name]
         let callLine = line
+        // Each parameter is sought among all named arguments.
+        try charge((macro.parameters.count + 1) * (arguments.named.count + 1) / 4)
         var missing: [(name: TemplateName, value: TemplateExpression?)] = []
         for (position, parameter) in macro.parameters.enumerated() {
             if position < arguments.positional.count {

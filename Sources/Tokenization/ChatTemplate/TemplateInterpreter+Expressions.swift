@@ -5,7 +5,7 @@ extension TemplateInterpreter {
         line = expression.line
         switch expression.kind {
         case .literal(let literal): return TemplateValue(literal)
-        case .name(let name): return lookUp(name)
+        case .name(let name): return try lookUp(name)
         default: break
         }
         try enter()
@@ -57,7 +57,8 @@ extension TemplateInterpreter {
         return .dictionary(dictionary)
     }
 
-    func key(_ value: TemplateValue) throws(TemplateError) -> TemplateDictionary.Key {
+    mutating func key(_ value: TemplateValue) throws(TemplateError) -> TemplateDictionary.Key {
+        if case .string(let text) = value { try charge(name: text) }
         guard let key = TemplateDictionary.Key(value) else { throw failure("a \(value.typeName) cannot be a key") }
         return key
     }
@@ -99,6 +100,7 @@ extension TemplateInterpreter {
         of object: TemplateValue, _ name: String, _ method: TemplateMethod?
     ) throws(TemplateError) -> TemplateValue {
         if let method, method.belongs(to: object) { return boundMethod(object, method) }
+        try charge(name: name)
         switch object {
         case .undefined(let absence): throw failure(absence.reason)
         case .dictionary(let dictionary): return dictionary[name] ?? .undefined(.attribute(of: "dict object", name: name))
@@ -118,6 +120,7 @@ extension TemplateInterpreter {
 
     /// `object[key]`; what is not there is undefined, as is a key of a wrong kind.
     mutating func item(of object: TemplateValue, _ key: TemplateValue) throws(TemplateError) -> TemplateValue {
+        if case .string(let name) = key { try charge(name: name) }
         switch object {
         case .undefined(let absence): throw failure(absence.reason)
         case .dictionary(let dictionary):
@@ -138,10 +141,9 @@ extension TemplateInterpreter {
         guard case .string(let name) = key else {
             return .undefined(.element(of: object.objectName, key: try representation(of: key)))
         }
-        if case .dictionary = object, TemplateMethod(rawValue: name) == nil {
-            return .undefined(.attribute(of: "dict object", name: name))
-        }
-        return try attribute(of: object, name, TemplateMethod(rawValue: name))
+        let method = TemplateMethod(name: name)
+        if case .dictionary = object, method == nil { return .undefined(.attribute(of: "dict object", name: name)) }
+        return try attribute(of: object, name, method)
     }
 
     private func position(_ key: TemplateValue, in count: Int) -> Int? {

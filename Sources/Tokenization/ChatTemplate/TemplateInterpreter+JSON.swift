@@ -6,6 +6,8 @@ struct TemplateJSONStyle {
     var itemSeparator = ", "
     var keySeparator = ": "
     var sortsKeys = false
+    /// The price of the separators around one element.
+    var steps = 0
 }
 
 extension TemplateInterpreter {
@@ -18,7 +20,7 @@ extension TemplateInterpreter {
         case nil, .some(.none): break
         case .string(let text): style.indent = text
         case .some(let width):
-            style.indent = String(repeating: " ", count: try self.width(width, "tojson", default: 0))
+            style.indent = TemplateText.repeated(" ", try self.width(width, "tojson", default: 0))
         }
         if style.indent != nil { style.itemSeparator = "," }
         if let separators = values[2], !separators.isNone {
@@ -26,6 +28,8 @@ extension TemplateInterpreter {
             guard pair.count == 2, let item = try string(pair[0], "tojson"), let key = try string(pair[1], "tojson") else {
                 throw failure("tojson takes two separators")
             }
+            // One of each goes with an element, whose step covers a short one.
+            style.steps = (item.utf8.count + key.utf8.count) / 64
             style.itemSeparator = item
             style.keySeparator = key
         }
@@ -37,7 +41,7 @@ extension TemplateInterpreter {
     private mutating func write(
         _ value: TemplateValue, _ style: TemplateJSONStyle, depth: Int, into text: inout String
     ) throws(TemplateError) {
-        try charge()
+        try charge(1 + style.steps)
         try check(depth: depth)
         guard text.utf8.count <= limits.outputBytes else {
             throw .exceeded(line: line, limit: "bytes of text", bound: limits.outputBytes)
@@ -46,7 +50,9 @@ extension TemplateInterpreter {
         case .none: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += String(value)
-        case .float(let value): text += Self.jsonNumber(value)
+        case .float(let value):
+            try charge(4)
+            text += Self.jsonNumber(value)
         case .string(let value): try writeQuoted(value, style, into: &text)
         case .list(let list), .tuple(let list):
             if list.elements.isEmpty {
@@ -100,7 +106,7 @@ extension TemplateInterpreter {
     private mutating func breakLine(_ style: TemplateJSONStyle, depth: Int, into text: inout String) throws(TemplateError) {
         guard let indent = style.indent else { return }
         try charge(bytes: indent.utf8.count * depth)
-        text += "\n" + String(repeating: indent, count: depth)
+        text += "\n" + TemplateText.repeated(indent, depth)
     }
 
     private static func jsonNumber(_ value: Double) -> String {
@@ -115,7 +121,12 @@ extension TemplateInterpreter {
         let isPlain = value.utf8.allSatisfy { byte in
             byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") && (byte < 0x7F || !style.asciiOnly)
         }
-        if isPlain { text += value } else { for scalar in value.unicodeScalars { text += Self.jsonEscape(scalar, style) } }
+        if isPlain {
+            text += value
+        } else {
+            try charge(value.utf8.count / 4)
+            for scalar in value.unicodeScalars { text += Self.jsonEscape(scalar, style) }
+        }
         text += "\""
     }
 

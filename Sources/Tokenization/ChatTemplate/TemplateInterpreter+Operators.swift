@@ -70,7 +70,7 @@ extension TemplateInterpreter {
     private mutating func repeated(_ text: String, _ count: Int) throws(TemplateError) -> TemplateValue {
         let (bytes, overflow) = text.utf8.count.multipliedReportingOverflow(by: max(0, count))
         try charge(bytes: overflow ? .max : bytes)
-        return .string(text.isEmpty ? "" : String(repeating: text, count: max(0, count)))
+        return .string(TemplateText.repeated(text, count))
     }
 
     private mutating func repeated(_ items: TemplateList, _ count: Int) throws(TemplateError) -> TemplateList {
@@ -204,6 +204,7 @@ extension TemplateInterpreter {
         case (.dictionary(let a), .dictionary(let b)):
             guard a.count == b.count else { return false }
             for entry in a.entries {
+                if case .string(let key) = entry.shown { try charge(name: key) }
                 guard let other = b[entry.key], try areEqual(entry.value, other) else { return false }
             }
             return true

@@ -29,9 +29,11 @@ extension TemplateInterpreter {
         case .none: text += "None"
         case .bool(let value): text += value ? "True" : "False"
         case .integer(let value): text += String(value)
-        case .float(let value): text += TemplateText.number(value)
+        case .float(let value):
+            try charge(4)
+            text += TemplateText.number(value)
         case .string(let value):
-            try charge(bytes: value.utf8.count)
+            try charge(walking: value)
             text += TemplateText.quoted(value)
         case .list(let list): try represent(list.elements, "[", "]", into: &text, depth: depth)
         case .tuple(let list): try represent(list.elements, "(", list.elements.count == 1 ? ",)" : ")", into: &text, depth: depth)
@@ -92,7 +94,10 @@ extension TemplateInterpreter {
             return .list(TemplateList(values))
         case .object(let object):
             var dictionary = TemplateDictionary()
-            for member in object.members { dictionary.set(member.key, try value(of: member.value, depth: depth + 1)) }
+            for member in object.members {
+                try charge(name: member.key)
+                dictionary.set(member.key, try value(of: member.value, depth: depth + 1))
+            }
             return .dictionary(dictionary)
         }
     }

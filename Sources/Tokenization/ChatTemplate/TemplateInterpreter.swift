@@ -66,6 +66,17 @@ struct TemplateInterpreter {
     /// Pays for work on each code point of `text`, such as changing its case.
     mutating func charge(walking text: String) throws(TemplateError) { try charge(text.utf8.count / 4 + 1) }
 
+    /// Pays for reading a number from `text`.
+    mutating func charge(parsing text: String) throws(TemplateError) { try charge(text.utf8.count / 4 + 8) }
+
+    /// Pays for hashing or comparing a name or a key beyond what its step covers.
+    mutating func charge(name: String) throws(TemplateError) {
+        if name.utf8.count >= 64 { try charge(name.utf8.count / 64) }
+    }
+
+    /// Steps that are left.
+    var allowance: Int { max(0, limits.steps - steps) }
+
     mutating func enter() throws(TemplateError) {
         depth += 1
         guard depth <= limits.evaluationDepth else {
@@ -234,9 +245,10 @@ struct TemplateInterpreter {
         switch target {
         case .name(let name): scope.set(name, value)
         case .attribute(let name, let attribute):
-            guard case .namespace(let number) = lookUp(name) else {
+            guard case .namespace(let number) = try lookUp(name) else {
                 throw failure("'\(program.names[name])' is no namespace: its attributes cannot be set")
             }
+            try charge(name: attribute)
             namespaces[number].set(attribute, value)
         case .tuple(let targets):
             let values = try elements(of: value)
@@ -247,11 +259,15 @@ struct TemplateInterpreter {
         }
     }
 
-    func lookUp(_ name: TemplateName) -> TemplateValue {
+    /// Pays for scopes beyond the first few.
+    mutating func lookUp(_ name: TemplateName) throws(TemplateError) -> TemplateValue {
         var inner: TemplateScope? = scope
+        var passed = 0
         while let scope = inner {
             if let value = scope[name] { return value }
             inner = scope.parent
+            passed += 1
+            if passed % 8 == 0 { try charge() }
         }
         if let value = globals[name] { return value }
         let text = program.names[name]
@@ -259,23 +275,35 @@ struct TemplateInterpreter {
     }
 }
 
-/// Names and values of one scope, few enough to scan.
+/// Names and values of one scope. Look-up is O(1) from 9 names on, a scan below that.
 final class TemplateScope {
     let parent: TemplateScope?
     private var slots: [(name: TemplateName, value: TemplateValue)] = []
+    private var index: [TemplateName: Int]?
+
+    private static let scanLimit = 8
 
     init(parent: TemplateScope?) { self.parent = parent }
 
     subscript(name: TemplateName) -> TemplateValue? {
-        for slot in slots where slot.name == name { return slot.value }
-        return nil
+        position(of: name).map { slots[$0].value }
+    }
+
+    private func position(of name: TemplateName) -> Int? {
+        if let index { return index[name] }
+        return slots.firstIndex { $0.name == name }
     }
 
     func set(_ name: TemplateName, _ value: TemplateValue) {
-        if let position = slots.firstIndex(where: { $0.name == name }) {
+        if let position = position(of: name) {
             slots[position].value = value
-        } else {
-            slots.append((name, value))
+            return
+        }
+        slots.append((name, value))
+        if index != nil {
+            index![name] = slots.count - 1
+        } else if slots.count > Self.scanLimit {
+            index = Dictionary(uniqueKeysWithValues: slots.enumerated().map { ($1.name, $0) })
         }
     }
 }

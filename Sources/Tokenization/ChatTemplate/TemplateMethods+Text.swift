@@ -10,7 +10,7 @@ extension TemplateInterpreter {
         case .strip, .lstrip, .rstrip:
             let set = try string(try bind(&arguments, what, "chars")[0], what)
             let side: TemplateText.Side = method == .strip ? .both : method == .lstrip ? .left : .right
-            return .string(TemplateText.strip(text, set, side))
+            return .string(try stripped(text, set, side))
         case .split, .rsplit: return try split(text, &arguments, fromRight: method == .rsplit)
         case .splitlines:
             let keeps = try bind(&arguments, what, "keepends")[0].map { value throws(TemplateError) in try isTrue(value) } ?? false
@@ -47,13 +47,11 @@ extension TemplateInterpreter {
         try charge(walking: text)
         let scalars = text.unicodeScalars
         switch method {
-        case .lower: return .string(text.lowercased())
+        case .lower: return .string(TemplateText.lowercased(text))
         case .upper: return .string(text.uppercased())
         case .capitalize: return .string(TemplateText.capitalize(text))
         case .title: return .string(TemplateText.titleByLetters(text))
-        case .swapcase:
-            let swapped = scalars.map { $0.properties.isUppercase ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping }
-            return .string(swapped.joined())
+        case .swapcase: return .string(TemplateText.swapCase(text))
         case .isupper: return .bool(TemplateText.isUpper(text))
         case .islower: return .bool(TemplateText.isLower(text))
         case .isascii: return .bool(scalars.allSatisfy(\.isASCII))
@@ -67,6 +65,14 @@ extension TemplateInterpreter {
         case .isdecimal: return .bool(!text.isEmpty && scalars.allSatisfy { $0.properties.numericType == .decimal })
         default: throw failure("a text has no method '\(method.rawValue)'")
         }
+    }
+
+    /// `text` without the code points of `set` (nil: whitespace) at its ends. What goes is paid for once it is known.
+    mutating func stripped(_ text: String, _ set: String?, _ side: TemplateText.Side) throws(TemplateError) -> String {
+        if let set { try charge(walking: set) }
+        let result = TemplateText.strip(text, set, side)
+        try charge((text.utf8.count - result.utf8.count) / 4)
+        return result
     }
 
     /// A list of texts, paid for.
@@ -85,10 +91,12 @@ extension TemplateInterpreter {
         }
         guard !separator.isEmpty else { throw failure("split() with an empty separator") }
         try charge(bytes: separator.utf8.count)
-        return .list(try strings(TemplateText.split(text, by: separator, limit: limit, fromRight: fromRight)))
+        // More parts than can be paid for need not be made to find that out.
+        if limit < 0 { return .list(try strings(TemplateText.split(text, by: separator, limit: allowance))) }
+        return .list(try strings(TemplateText.split(text, by: separator, limit: min(limit, allowance), fromRight: fromRight)))
     }
 
-    private func hasEnd(
+    private mutating func hasEnd(
         _ text: String, _ method: TemplateMethod, _ arguments: inout TemplateArguments
     ) throws(TemplateError) -> Bool {
         let what = "\(method.rawValue)()"
@@ -97,6 +105,7 @@ extension TemplateInterpreter {
         if case .tuple(let several) = value { affixes = several.elements }
         for affix in affixes {
             guard let affix = try string(affix, what) else { throw failure("\(what) takes a text, not a NoneType") }
+            try charge(bytes: min(affix.utf8.count, text.utf8.count))
             if method == .startswith ? TemplateText.hasPrefix(text, affix) : TemplateText.hasSuffix(text, affix) { return true }
         }
         return false
@@ -158,12 +167,13 @@ extension TemplateInterpreter {
         return result
     }
 
-    private func partition(
+    private mutating func partition(
         _ text: String, _ method: TemplateMethod, _ arguments: inout TemplateArguments
     ) throws(TemplateError) -> [String] {
         let what = "\(method.rawValue)()"
         let separator = try string(try bind(&arguments, what, "sep", required: 1)[0], what) ?? ""
         guard !separator.isEmpty else { throw failure("\(what) with an empty separator") }
+        try charge(bytes: separator.utf8.count)
         let parts = TemplateText.split(text, by: separator, limit: 1, fromRight: method == .rpartition)
         if parts.count == 2 { return [parts[0], separator, parts[1]] }
         return method == .partition ? [text, "", ""] : ["", "", text]
@@ -177,9 +187,9 @@ extension TemplateInterpreter {
         let width = try width(values[0], what, default: 0)
         var fill = " "
         if method == .zfill { fill = "0" } else if let given = try string(values[1], what) { fill = given }
-        guard fill.unicodeScalars.count == 1 else { throw failure("\(what) fills with one character") }
+        guard fill.utf8.count <= 4, fill.unicodeScalars.count == 1 else { throw failure("\(what) fills with one character") }
         if method == .center { return TemplateText.center(text, width: width, fill: fill) }
-        let filling = String(repeating: fill, count: max(0, width - text.unicodeScalars.count))
+        let filling = TemplateText.repeated(fill, width - text.unicodeScalars.count)
         if method == .ljust { return text + filling }
         if method == .zfill, let sign = text.unicodeScalars.first, sign == "-" || sign == "+" {
             return String(sign) + filling + TemplateText.string(text.unicodeScalars.dropFirst())
@@ -191,37 +201,40 @@ extension TemplateInterpreter {
 
     /// `format % value`
     mutating func formatted(percent format: String, with value: TemplateValue) throws(TemplateError) -> String {
-        try charge(bytes: format.utf8.count)
-        var arguments = TemplateArguments([value])
+        try charge(walking: format)
+        var positional = [value]
+        var named = TemplateDictionary()
         // Python takes whatever can be indexed for a mapping here, and mappings may have more than is used.
         var mayHaveMore = false
         switch value {
         case .dictionary, .list, .range, .undefined: mayHaveMore = true
         default: break
         }
-        if case .tuple(let several) = value { arguments.positional = several.elements }
-        if case .dictionary(let dictionary) = value {
-            for entry in dictionary.entries { if case .string(let name) = entry.key { arguments.named.append((name.text, entry.value)) } }
-        }
+        if case .tuple(let several) = value { positional = several.elements }
+        if case .dictionary(let dictionary) = value { named = dictionary }
         let pieces: [TemplateFormat.Piece]
         do { pieces = try TemplateFormat(percent: format).pieces } catch { throw failure(error.reason) }
         var used = 0
-        let result = try fill(pieces, arguments, used: &used)
-        guard used == arguments.positional.count || mayHaveMore else {
+        let result = try fill(pieces, positional, named, used: &used)
+        guard used == positional.count || mayHaveMore else {
             throw failure("not all arguments were used by the format")
         }
         return result
     }
 
     private mutating func formatted(braces format: String, with arguments: inout TemplateArguments) throws(TemplateError) -> String {
+        try charge(walking: format)
+        try charge(arguments.named.count)
+        var named = TemplateDictionary()
+        for (name, value) in arguments.named { named.set(name, value) }
         let pieces: [TemplateFormat.Piece]
         do { pieces = try TemplateFormat(braces: format).pieces } catch { throw failure(error.reason) }
         var used = 0
-        return try fill(pieces, arguments, used: &used)
+        return try fill(pieces, arguments.positional, named, used: &used)
     }
 
     private mutating func fill(
-        _ pieces: [TemplateFormat.Piece], _ arguments: TemplateArguments, used: inout Int
+        _ pieces: [TemplateFormat.Piece], _ positional: [TemplateValue], _ named: TemplateDictionary, used: inout Int
     ) throws(TemplateError) -> String {
         var result = ""
         for piece in pieces {
@@ -232,11 +245,13 @@ extension TemplateInterpreter {
                 var value: TemplateValue?
                 switch hole.reference {
                 case .next:
-                    value = used < arguments.positional.count ? arguments.positional[used] : nil
+                    value = used < positional.count ? positional[used] : nil
                     used += 1
                 case .position(let position):
-                    value = arguments.positional.indices.contains(position) ? arguments.positional[position] : nil
-                case .name(let name): value = arguments.named.first { $0.name == name }?.value
+                    value = positional.indices.contains(position) ? positional[position] : nil
+                case .name(let name):
+                    try charge(name: name)
+                    value = named[name]
                 }
                 guard let value else { throw failure("too few arguments for the format") }
                 part = try text(of: value, in: hole)
@@ -253,6 +268,7 @@ extension TemplateInterpreter {
         case "r": return TemplateFormat.aligned(try representation(of: value), hole)
         case "f", "F":
             guard let number = value.asDouble else { throw failure("a number is needed, not a \(value.typeName)") }
+            try charge(TemplateDecimal.steps)
             return TemplateFormat.float(number, hole)
         default:
             if case .float(let number) = value, hole.conversion != "x", hole.conversion != "X",

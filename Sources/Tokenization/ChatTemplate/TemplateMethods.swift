@@ -1,5 +1,7 @@
+internal import Platform
+
 /// Attributes that values of Python's own types have. A name that is none of these is looked up as a key.
-enum TemplateMethod: String {
+enum TemplateMethod: String, CaseIterable {
     // Text
     case capitalize, casefold, center, count, encode, endswith, expandtabs, find, format, index, isalnum, isalpha, isascii
     case isdecimal, isdigit, isidentifier, islower, isnumeric, isprintable, isspace, istitle, isupper, join, ljust, lower, lstrip
@@ -10,6 +12,14 @@ enum TemplateMethod: String {
     case clear, copy, fromkeys, get, items, keys, pop, popitem, setdefault, update, values
     // Lists
     case append, extend, insert, remove, reverse, sort
+
+    private static let byName = Dictionary(uniqueKeysWithValues: allCases.map { (ExactText($0.rawValue), $0) })
+
+    /// One look-up: a raw value is found by comparing with every case.
+    init?(name: String) {
+        guard let method = Self.byName[ExactText(name)] else { return nil }
+        self = method
+    }
 
     /// Whether Python has this attribute on a value of this kind.
     func belongs(to value: TemplateValue) -> Bool {

@@ -226,7 +226,7 @@ extension TemplateParser {
                     expression = try node(.item(expression, item), line: line, over: [expression])
                 } else {
                     let name = try expectName()
-                    let kind = TemplateExpression.Kind.attribute(expression, name: name, method: TemplateMethod(rawValue: name))
+                    let kind = TemplateExpression.Kind.attribute(expression, name: name, method: TemplateMethod(name: name))
                     expression = try node(kind, line: line, over: [expression])
                 }
             case .symbol("["):
@@ -260,6 +260,8 @@ extension TemplateParser {
         )
     }
 
+    private static let keywordLimit = 1_000
+
     private mutating func parseArguments() throws(TemplateError) -> TemplateArgumentList {
         let line = line
         var list = TemplateArgumentList()
@@ -274,7 +276,11 @@ extension TemplateParser {
             } else if case .name(let name) = current, next == .symbol("=") {
                 advance()
                 advance()
-                inOrder = inOrder && !list.named.contains { $0.name == name }
+                // More would take quadratic time to compare, and to bind.
+                guard list.named.count < Self.keywordLimit else {
+                    throw .syntax(line: line, reason: "more than \(Self.keywordLimit) named arguments")
+                }
+                inOrder = inOrder && !list.named.contains { TemplateText.equal($0.name, name) }
                 list.named.append((name, try parseExpression()))
             } else {
                 inOrder = inOrder && list.spread == nil && list.named.isEmpty

@@ -1,18 +1,24 @@
+internal import Platform
+
 /// What may stand behind `is`, by its name in templates; several have other names, and comparison signs are names too.
-enum TemplateTest: String {
+enum TemplateTest: String, CaseIterable {
     case boolean, callable, defined, divisibleby, eq, escaped, even, `false`, filter, float, ge, gt, `in`, integer, iterable, le
     case lower, lt, mapping, ne, none, number, odd, sameas, sequence, string, test, `true`, undefined, upper
 
+    private static let byName: [ExactText: Self] = {
+        var names = Dictionary(uniqueKeysWithValues: allCases.map { (ExactText($0.rawValue), $0) })
+        let others: [(String, Self)] = [
+            ("==", .eq), ("equalto", .eq), ("!=", .ne), (">", .gt), ("greaterthan", .gt), (">=", .ge), ("<", .lt), ("lessthan", .lt),
+            ("<=", .le),
+        ]
+        for (name, test) in others { names[ExactText(name)] = test }
+        return names
+    }()
+
+    /// One look-up: a raw value is found by comparing with every case.
     init?(name: String) {
-        switch name {
-        case "==", "equalto": self = .eq
-        case "!=": self = .ne
-        case ">", "greaterthan": self = .gt
-        case ">=": self = .ge
-        case "<", "lessthan": self = .lt
-        case "<=": self = .le
-        default: self.init(rawValue: name)
-        }
+        guard let test = Self.byName[ExactText(name)] else { return nil }
+        self = test
     }
 
     /// The operation this test stands for, when it compares with its argument.
@@ -65,10 +71,16 @@ extension TemplateInterpreter {
         case (.callable, .function), (.callable, .macro), (.callable, .method), (.callable, .loop), (.callable, .undefined): return true
         case (.odd, _), (.even, _):
             return try areEqual(try combine(value, .modulo, .integer(2)), .integer(test == .odd ? 1 : 0))
-        case (.upper, _): return TemplateText.isUpper(try text(of: value))
-        case (.lower, _): return TemplateText.isLower(try text(of: value))
-        case (.filter, .string(let name)): return TemplateFilter(name: name) != nil
-        case (.test, .string(let name)): return TemplateTest(name: name) != nil
+        case (.upper, _), (.lower, _):
+            let text = try text(of: value)
+            try charge(walking: text)
+            return test == .upper ? TemplateText.isUpper(text) : TemplateText.isLower(text)
+        case (.filter, .string(let name)):
+            try charge(bytes: name.utf8.count)
+            return TemplateFilter(name: name) != nil
+        case (.test, .string(let name)):
+            try charge(bytes: name.utf8.count)
+            return TemplateTest(name: name) != nil
         default: return false
         }
     }

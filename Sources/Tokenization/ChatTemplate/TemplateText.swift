@@ -21,26 +21,13 @@ enum TemplateText {
     /// Offsets in bytes where `needle`, not empty, occurs in `text` from the left without overlap, at most `limit` of them.
     /// O(text + needle): the needle may be hostile.
     static func occurrences(of needle: [UInt8], in text: [UInt8], limit: Int = .max) -> [Int] {
-        precondition(!needle.isEmpty, "an empty text has no occurrences")
-        guard needle.count <= text.count, limit > 0 else { return [] }
-        // fallback[i]: length of the longest proper prefix of needle[...i] that is also its suffix.
-        var fallback = [Int](repeating: 0, count: needle.count)
-        var length = 0
-        for index in 1..<max(1, needle.count) {
-            while length > 0, needle[index] != needle[length] { length = fallback[length - 1] }
-            if needle[index] == needle[length] { length += 1 }
-            fallback[index] = length
-        }
+        guard needle.count <= text.count else { return [] }
+        let search = ByteSearch(needle)
         var found: [Int] = []
-        var matched = 0
-        for (index, byte) in text.enumerated() {
-            while matched > 0, byte != needle[matched] { matched = fallback[matched - 1] }
-            if byte == needle[matched] { matched += 1 }
-            if matched == needle.count {
-                found.append(index + 1 - matched)
-                if found.count == limit { break }
-                matched = 0
-            }
+        var start = 0
+        while found.count < limit, let index = search.first(in: text.span, from: start, to: text.count) {
+            found.append(index)
+            start = index + needle.count
         }
         return found
     }
@@ -165,8 +152,12 @@ enum TemplateText {
 
     /// `text` without the code points of `set` (nil: whitespace) at its ends.
     static func strip(_ text: String, _ set: String?, _ side: Side) -> String {
-        let wanted = set.map { Set($0.unicodeScalars) }
-        func goes(_ scalar: Unicode.Scalar) -> Bool { wanted?.contains(scalar) ?? scalar.isPythonSpace }
+        // Most sets are a few characters, where making a hash table is the larger part of the work.
+        let few = set.map { Array($0.unicodeScalars.prefix(9)) } ?? []
+        let many = few.count > 8 ? Set(set!.unicodeScalars) : []
+        func goes(_ scalar: Unicode.Scalar) -> Bool {
+            set == nil ? scalar.isPythonSpace : few.count > 8 ? many.contains(scalar) : few.contains(scalar)
+        }
         var rest = text.unicodeScalars[...]
         if side != .right { while let first = rest.first, goes(first) { rest.removeFirst() } }
         if side != .left { while let last = rest.last, goes(last) { rest.removeLast() } }
@@ -183,37 +174,86 @@ enum TemplateText {
     static func center(_ text: String, width: Int, fill: String = " ") -> String {
         let missing = max(0, width - text.unicodeScalars.count)
         let left = missing / 2 + (missing & width & 1)
-        return String(repeating: fill, count: left) + text + String(repeating: fill, count: missing - left)
+        return repeated(fill, left) + text + repeated(fill, missing - left)
+    }
+
+    /// `text`, `count` times; the empty text for a count below one. The caller has bounded the result's size.
+    static func repeated(_ text: String, _ count: Int) -> String {
+        guard count > 0, !text.isEmpty else { return "" }
+        let unit = Array(text.utf8)
+        guard unit.count > 1 else { return string([UInt8](repeating: unit[0], count: count)) }
+        var bytes = unit
+        bytes.reserveCapacity(unit.count * count)
+        while bytes.count * 2 <= unit.count * count { bytes.append(contentsOf: bytes) }
+        bytes.append(contentsOf: bytes[..<(unit.count * count - bytes.count)])
+        return string(bytes)
     }
 
     // MARK: Case
 
     static func capitalize(_ text: String) -> String {
-        guard let first = text.unicodeScalars.first else { return text }
-        return first.properties.titlecaseMapping + string(text.unicodeScalars.dropFirst()).lowercased()
+        let scalars = Array(text.unicodeScalars)
+        guard let first = scalars.first else { return text }
+        return first.properties.titlecaseMapping + scalars.indices.dropFirst().map { lowercase(scalars, at: $0) }.joined()
+    }
+
+    static func lowercased(_ text: String) -> String {
+        guard text.unicodeScalars.contains(capitalSigma) else { return text.lowercased() }
+        let scalars = Array(text.unicodeScalars)
+        return scalars.indices.map { lowercase(scalars, at: $0) }.joined()
+    }
+
+    private static let capitalSigma: Unicode.Scalar = "\u{3A3}"
+
+    /// The lower case of one code point of a text. It depends on its neighbours for a sigma alone, which is another letter at the
+    /// end of a word; O(1) but for the apostrophes and marks around it.
+    private static func lowercase(_ scalars: [Unicode.Scalar], at index: Int) -> String {
+        guard scalars[index] == capitalSigma else { return scalars[index].properties.lowercaseMapping }
+        let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
+        let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
+        let isFinal = before?.properties.isCased ?? false && !(after?.properties.isCased ?? false)
+        return isFinal ? "\u{3C2}" : "\u{3C3}"
+    }
+
+    static func swapCase(_ text: String) -> String {
+        let scalars = Array(text.unicodeScalars)
+        return scalars.indices.map { index in
+            let properties = scalars[index].properties
+            if properties.isUppercase { return lowercase(scalars, at: index) }
+            return properties.isLowercase ? properties.uppercaseMapping : String(scalars[index])
+        }.joined()
     }
 
     /// Words as the `title` method finds them: a letter after anything that is not a letter is a capital.
     static func titleByLetters(_ text: String) -> String {
         var result = ""
         var afterLetter = false
-        for scalar in text.unicodeScalars {
-            result += afterLetter ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
+        let scalars = Array(text.unicodeScalars)
+        for (index, scalar) in scalars.enumerated() {
+            result += afterLetter ? lowercase(scalars, at: index) : scalar.properties.titlecaseMapping
             afterLetter = scalar.properties.isCased
         }
         return result
     }
 
-    /// Words as the `title` filter finds them: whitespace, hyphens and opening brackets separate.
+    /// Words as the `title` filter finds them: whitespace, hyphens and opening brackets separate. What follows the first letter of a
+    /// word is a text of its own.
     static func titleByWords(_ text: String) -> String {
         var result = ""
         var atStart = true
+        var rest = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             let separates = scalar.isPythonSpace || ["-", "(", "{", "[", "<"].contains(scalar)
-            result += atStart && !separates ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
+            if separates || atStart {
+                result += lowercased(String(rest))
+                rest.removeAll()
+                result += separates ? String(scalar) : scalar.properties.uppercaseMapping
+            } else {
+                rest.append(scalar)
+            }
             atStart = separates
         }
-        return result
+        return result + lowercased(String(rest))
     }
 
     static func isUpper(_ text: String) -> Bool {
@@ -250,26 +290,21 @@ enum TemplateText {
     /// Python's `repr` of a text: single quotes unless only they occur inside, unprintable code points escaped.
     static func quoted(_ text: String) -> String {
         let quote: Unicode.Scalar = text.utf8.contains(UInt8(ascii: "'")) && !text.utf8.contains(UInt8(ascii: "\"")) ? "\"" : "'"
-        var result = String.UnicodeScalarView()
-        result.append(quote)
+        var result = String(quote)
         for scalar in text.unicodeScalars {
             switch scalar {
             case quote, "\\":
-                result.append("\\")
-                result.append(scalar)
-            case "\n": result.append(contentsOf: "\\n".unicodeScalars)
-            case "\r": result.append(contentsOf: "\\r".unicodeScalars)
-            case "\t": result.append(contentsOf: "\\t".unicodeScalars)
+                result += "\\"
+                result.unicodeScalars.append(scalar)
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
             default:
-                if isPrintable(scalar) {
-                    result.append(scalar)
-                } else {
-                    result.append(contentsOf: escape(scalar).unicodeScalars)
-                }
+                if isPrintable(scalar) { result.unicodeScalars.append(scalar) } else { result += escape(scalar) }
             }
         }
-        result.append(quote)
-        return String(result)
+        result.unicodeScalars.append(quote)
+        return result
     }
 
     private static func escape(_ scalar: Unicode.Scalar) -> String {

@@ -7,7 +7,7 @@
 SHARED is the folder of foreign tokenizers and texts; without it only our own tokenizers are done. Digests are XXH3 with 128 bits
 over little-endian 32-bit ids, or over UTF-8; parts of a list are separated by -1 or by the byte 0xFF.
 """
-import json, os, random, struct, sys
+import json, os, random, struct, sys, unicodedata
 import tokenizers, xxhash
 from tokenizers import Tokenizer, models, trainers, pre_tokenizers, decoders, normalizers, processors, Regex, AddedToken
 
@@ -114,6 +114,8 @@ def save(tokenizer, name, change=lambda spec: None):
 
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+# cl100k_base as tiktoken writes it today.
+CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
 QWEN2 = LLAMA3.replace("{1,3}", "")
 
 
@@ -198,10 +200,43 @@ def forms():
         json.dump(table, f, indent=0)
 
 
+def patterns():
+    """How the reference cuts texts at patterns that name properties, classes and code points."""
+    # Every kind of character, from those that all versions of the standard see alike.
+    old = [chr(c) for c in range(0x20000) if unicodedata.ucd_3_2_0.category(chr(c)) not in ("Cn", "Cs") and not 0x363 <= c <= 0x36F]
+    kinds = {}
+    for c in old:
+        kinds.setdefault(unicodedata.category(c), []).append(c)
+    sample = "".join(c for k in sorted(kinds) for c in kinds[k][::max(1, len(kinds[k]) // 12)])
+    sample += "".join(chr(c) for c in range(0x20, 0x100)) + "\u180e\u200b\u2028\u203f\u0345\u0378\u20ac\u3002\u3001"
+    posix = "alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit".split()
+    names = "Alpha Alnum Punct Word Space Upper Lower L Lu Nd Letter Decimal_Number ^L Any Assigned Emoji White_Space Uppercase".split()
+    scripts = "Han Hiragana Katakana Arabic Devanagari Greek Latin Cyrillic Hangul Thai Common Hani".split()
+    table = [(f"[[:{n}:]]+", sample) for n in posix] + [(rf"\p{{{n}}}+", sample) for n in names + scripts]
+    table += [(f"[[:^{n}:]]+", sample) for n in posix if n not in ("alnum", "blank", "word")] + [(f"[^[:{n}:]]+", sample) for n in posix]
+    table += [(rf"\P{{{n}}}+", sample) for n in ("Alnum", "Punct", "Han", "L")]
+    table += [
+        (r"\p{Han}+", "\u6f22\u3002\u5b57"), (r"\p{Hiragana}+", "\u304b\u30fc\u306a"), (r"\p{Katakana}+", "\u30ab\u30fb\u30ca"),
+        (r"\p{Arabic}+", "\u0645\u060c\u0631"), (r"\p{Devanagari}+", "\u0905\u0964\u0905"), (r"[\p{Latin}]+", "a\u0363b"),
+        (r"\p{N}{1,3}+", "ab 1234567 c"), (r"\p{L}{1,2}+x", "aaaax bx"), (r"\x{1F6A2}{1,2}+b", "a\U0001f6a2\U0001f6a2\U0001f6a2b"),
+        (r"\x{20}?a", "b a aa"), (r"\x61{2}+", "aaab"), (r"\p{N}{2}", "1234"), (r"\P{N}{2}+", "ab1abc2"), (r"[\x{61}-\x{63}]+", "abcd"),
+        (r"(?i)\p{Lu}", "aBc"), (r"(?i)[\p{L}]+", "a\u0345b1"), (r"(?i)s+t", "a\ufb06b sST"), (r"(?i:'s|'t|ll)", "a'S 'T LL"),
+        (r"(?i:a)ss", "Ass a\xdf ASS"), (r"x{a", "x{a"), (r"a{,2}b", "aaab"),
+        (CL100K, "ab 123 c'LL 1234  \n x\u3000"),
+    ]
+    rows = []
+    for pattern, text in table:
+        pieces = pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str(text)
+        rows.append({"pattern": pattern, "text": text if text is not sample else None, "ends": [end for _, (_, end) in pieces]})
+    with open(os.path.join(FIXTURES, "patterns.json"), "w") as f:
+        json.dump({"sample": sample, "rows": rows}, f, separators=(",", ":"))
+
+
 def main():
     os.makedirs(FIXTURES, exist_ok=True)
     own()
     forms()
+    patterns()
     short, many = strings()
     with open(os.path.join(FIXTURES, "strings.json"), "w") as f:
         json.dump({"short": short, "many": many}, f, ensure_ascii=False, indent=0)

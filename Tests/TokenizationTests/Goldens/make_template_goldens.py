@@ -4,6 +4,7 @@
   make_template_goldens.py [--shared DIR] [--random N] [--seed N] [--output DIR]
 
   family_goldens.json   every template of Fixtures/templates with every conversation of conversations.json
+  case_goldens.json     letters with uncommon cases: [template, output]
   random_goldens.json   random small templates, the same for everyone: [template, output or null for an error]
   shared_goldens.json   with --shared: templates of models below DIR; only length and FNV-1a hash of the output are kept
 """
@@ -265,6 +266,15 @@ class Checked(ImmutableSandboxedEnvironment):
         return result
 
 
+def cases():
+    """Letters whose case depends on their neighbours, or that have three cases."""
+    texts = ["ΑΣ", "ΑΣ ΒΣ", "ΣΑΣ", "Σ", "ΑΣ.", "ΑΣ'Α", "ΑΣ\u0301", "Α\u0301Σ", ".Σ", "ΑΣΣ-ΑΣ(ΣΣ", "ǅΑΣ", "ǆ ǅ Ǆ", "ßΣ İΣ", "ΑΣ\u00adΑ ς σ", "1Σ aΣ"]
+    operations = [".lower()", "|lower", ".title()", "|title", ".capitalize()", "|capitalize", ".swapcase()", ".upper()"]
+    sources = ["{{ '%s'%s }}" % (t.replace("'", "\\'"), o) for t in texts for o in operations]
+    sources += ["{{ ['ΑΣ', 'ας', 'ασ']|unique|list }}", "{{ ['Ας', 'ΑΣΑ']|sort }}"]
+    return [[source, ENV.from_string(source).render()] for source in sources]
+
+
 def randoms(count, seed):
     # Folding constants gives some expressions a value that they do not have at run time.
     ENV = environment(Checked, optimized=False)
@@ -308,6 +318,7 @@ def main():
     options = parser.parse_args()
     conversations = json.load(open(os.path.join(TEMPLATES, "conversations.json")))
     write(options.output, "family_goldens.json", families(conversations))
+    write(options.output, "case_goldens.json", cases())
     write(options.output, "random_goldens.json", [VARIABLES] + randoms(options.random, options.seed))
     if options.shared:
         write(options.output, "shared_goldens.json", shared(options.shared, conversations))
