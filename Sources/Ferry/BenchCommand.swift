@@ -76,8 +76,7 @@ struct BenchCommand: AsyncParsableCommand {
             var figures = [bench.prefill()]
             for batch in try batches() {
                 var figure = bench.decode(batch)
-                let step = try await engine.step(batch)
-                figure.overhead = max(0, 1 - Double(batch) / figure.tokensPerSecond / step)
+                figure.overhead = try await engine.step(batch).map { max(0, 1 - Double(batch) / figure.tokensPerSecond / $0) }
                 figures.append(figure)
             }
             limits = limits.mean(with: MachineLimits(arithmetic: probe.arithmetic(type), read: try probe.read()))

@@ -16,8 +16,9 @@ struct EngineBenchmark {
     let prompt: Int
     let generate: Int
 
-    /// Seconds of a step that advances `batch` sequences by one token each; the median.
-    func step(_ batch: Int) async throws -> Double {
+    /// Seconds of a step that advances `batch` sequences by one token each; the median. Nil where there was none: prompts are read one after
+    /// the other, and the first sequence may have all its tokens before the last one begins.
+    func step(_ batch: Int) async throws -> Double? {
         let context = prompt + generate
         let pages = batch * Page.count(forTokens: context)
         let limits = DecoderModel.Limits(rows: max(512, batch), logitRows: batch, context: context)
@@ -38,7 +39,7 @@ struct EngineBenchmark {
         let steps = await clock.ended()
         channel.close()
         await running.value
-        return steps.sorted()[steps.count / 2]
+        return steps.isEmpty ? nil : steps.sorted()[steps.count / 2]
     }
 
     private func request(_ index: Int) -> SequenceRequest {
