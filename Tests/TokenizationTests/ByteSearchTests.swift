@@ -18,7 +18,7 @@ import Testing
     }
 
     private static let almost = [UInt8](repeating: UInt8(ascii: "a"), count: 16_383) + [UInt8(ascii: "b")]
-    private static let text = String(repeating: "a", count: 8 << 20)
+    private static let text = String(repeating: "a", count: Build.size(8 << 20, debug: 32 << 10))
 
     /// Comparing at each place would be a hundred thousand million comparisons a step: hours for each of these.
     @Test("a text that nearly matches a long pattern everywhere is searched in linear time, by every step there may be")

@@ -1,4 +1,5 @@
 import Platform
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -23,7 +24,7 @@ import Testing
     @Test("a run of two million marks is put in order", .timeLimit(.minutes(2)), arguments: ["NFC", "NFD", "NFKC", "NFKD"])
     func longRun(_ name: String) throws {
         let form = try #require(UnicodeForm(rawValue: name))
-        let count = 1_000_000
+        let count = Build.size(1_000_000, debug: 10_000)
         let above = Array("\u{301}".utf8)
         let below = Array("\u{327}".utf8)
         let text = Array("q".utf8) + [[UInt8]](repeating: above, count: count).joined() + [[UInt8]](repeating: below, count: count).joined()
