@@ -69,7 +69,7 @@ INLINE I i_dot(I sum, X x, B b) { return (I){dot_8(sum.a, x, b.a), dot_8(sum.b, 
 #define BLOCK_ROWS 126
 #define MANY_QUADS 96
 #define FEW_QUADS 32
-#define AHEAD 4096
+#define AHEAD_QUADS 16              // 4 KB
 #define CHAINS 4                    // of the arithmetic probe, two registers each
 
 #include "int8_body.h"

@@ -40,7 +40,7 @@ INLINE I i_dot(I sum, X x, B b) {
 #define BLOCK_ROWS 126
 #define MANY_QUADS 96
 #define FEW_QUADS 32
-#define AHEAD 4096
+#define AHEAD_QUADS 16              // 4 KB
 
 #include "int8_body.h"
 

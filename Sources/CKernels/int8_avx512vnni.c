@@ -30,7 +30,7 @@ INLINE I i_dot(I sum, X x, B b) { return _mm512_dpbusd_epi32(sum, b, x); }
 #define BLOCK_ROWS 126
 #define MANY_QUADS 144              // 36 KB of a panel
 #define FEW_QUADS 48                // 12 KB
-#define AHEAD 4096
+#define AHEAD_QUADS 16              // 4 KB
 
 #include "int8_body.h"
 

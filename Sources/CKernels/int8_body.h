@@ -206,9 +206,12 @@ static void multiply_few(const ck_int8_product *p, size_t all) {
     FOR_PANELS(p, n, end) {
         const size_t units = (end - n + 15) / 16, sides = (units + width - 1) / width;
         const bool one_pass = passes * sides == 1;
-        const size_t block = one_pass ? all : FEW_QUADS;
+        // A single pass stops once, to fetch what comes after the last panel while that ends.
+        const size_t ending = one_pass && p->next && end == p->n1 && all > AHEAD_QUADS ? all - AHEAD_QUADS : all;
+        const size_t block = one_pass ? ending : FEW_QUADS;
         for (size_t q = 0; q < all; q += block) {
-            const size_t quads = smaller(block, all - q), ahead = one_pass ? AHEAD : panel_part(p->form, quads);
+            const size_t quads = smaller(block, all - q), ahead = one_pass ? AHEAD_QUADS * CK_PANEL * 4 : panel_part(p->form, quads);
+            const bool last = p->next && end == p->n1 && q + quads == all;
             size_t passes_left = passes * sides, lines_left = 4, prefetched = 0;
             for (size_t u = 0; u < units; u += width) {
                 const size_t across = smaller(width, units - u), column = n + u * 16;
@@ -220,10 +223,10 @@ static void multiply_few(const ck_int8_product *p, size_t all) {
                     t.tail = smaller(16, end - column - (across - 1) * 16);
                     t.partial = partial + row * CK_PANEL + u * 16;
                     lines = smaller(lines, across);
-                    t.next = t.w + ahead;
+                    t.next = last ? p->next : t.w + ahead;
                     t.step = CK_PANEL * 4;
                     if (!one_pass) {
-                        t.next += prefetched - column % CK_PANEL * 4;
+                        t.next += last ? prefetched : prefetched - column % CK_PANEL * 4;
                         t.step = lines * 64;
                         prefetched += panel_part(p->form, quads) * lines / 4;
                     }
@@ -257,6 +260,10 @@ static void multiply_many(const ck_int8_product *p, size_t all) {
                 size_t later = panel_part(p->form, quads) / 64;
                 const size_t lines = later * tallest * width / ((last - first) * 4) + 1;
                 const char *next = tile_at(p, first, n / CK_PANEL * CK_PANEL, q, quads, all).w + later * 64;
+                if (end == p->n1 && q + quads == all) {
+                    if (last < p->m) next = tile_at(p, last, p->n0, 0, quads, all).w;
+                    else if (p->next) next = p->next;
+                }
                 for (size_t column = n; column < end; column += width * 16) {
                     const size_t units = smaller(width, (end - column + 15) / 16);
                     for (size_t row = first; row < last;) {

@@ -296,11 +296,23 @@ static void multiply_once(const ck_product *p, const int kind) {
     const size_t element = ck_size(p->type);
     FOR_PANELS(p, n, end) {
         Tile t = tile_at(p, kind, 0, n, 0, p->k);
-        const size_t units = (end - n + 15) / 16;
-        t.tail = smaller(16, end - n - (units - 1) * 16);
-        t.next = (const char *)t.w + FAR;
-        t.step = 2 * CK_PANEL * element;
-        run_tile(&t, p->m, units, kind, ALL);
+        const size_t units = (end - n + 15) / 16, tail = smaller(16, end - n - (units - 1) * 16);
+        // The end of the last panel fetches what comes after it.
+        const size_t ending = p->next && end == p->n1 ? smaller(p->k, FAR / (CK_PANEL * element)) : 0;
+        if (ending < p->k) {
+            t.k = p->k - ending;
+            t.tail = tail;
+            t.next = (const char *)t.w + FAR;
+            t.step = 2 * CK_PANEL * element;
+            run_tile(&t, p->m, units, kind, ALL);
+        }
+        if (ending > 0) {
+            t = tile_at(p, kind, 0, n, p->k - ending, ending);
+            t.tail = tail;
+            t.next = p->next;
+            t.step = 2 * CK_PANEL * element;
+            run_tile(&t, p->m, units, kind, ALL);
+        }
     }
 }
 
@@ -319,13 +331,14 @@ static void multiply_blocks(const ck_product *p, const int kind) {
             const bool whole = end - n == CK_PANEL && p->type == CK_BF16;
             for (size_t k = 0; k < p->k; k += block) {
                 const size_t depth = smaller(block, p->k - k), bytes = depth * CK_PANEL * element;
-                const char *next = weights_at(p, n, k) + bytes;
+                const bool last = end == p->n1 && k + depth == p->k;
+                const char *next = !last ? weights_at(p, n, k) + bytes : row + rows < p->m || !p->next ? weights_at(p, p->n0, 0) : p->next;
                 for (size_t column = n; column < end; column += width * 16) {
                     const size_t units = smaller(width, (end - column + 15) / 16);
                     Tile t = tile_at(p, kind, row, column, k, depth);
                     t.tail = smaller(16, end - column - (units - 1) * 16);
                     t.keep = wide;
-                    t.next = whole ? next : (const char *)t.w + bytes;
+                    t.next = whole || last ? next : (const char *)t.w + bytes;
                     t.step = whole ? 0 : 2 * CK_PANEL * element;
                     next += depth / 2 * units * 64;
                     run_rows(t, rows, units, kind, whole ? units : 0);

@@ -57,6 +57,11 @@ package struct PanelMatrix: @unchecked Sendable {
         }
     }
 
+    /// The weights of output `column`, from the first k on (forms of bytes: about there, their scales stand between).
+    func address(column: Int) -> UnsafeRawPointer {
+        unsafe base + Self.byteCount(rows: column / 64 * 64, columns: columns, form: form) + column % 64 * 4
+    }
+
     /// Bytes of the panels of a matrix.
     package static func byteCount(rows: Int, columns: Int, form: WeightForm) -> Int {
         if form.isBytes { return ck_int8_panel_bytes(form.cInt8, rows, columns) }

@@ -4,9 +4,10 @@ extension ThreadTeam {
     /// c[rows, column...] = a[rows] . w^T, or added to what c holds (a residual, a bias).
     ///
     /// Equal results for every number of rows and of threads: each element is one chain over the columns of `w`.
+    /// `ahead` is what the team multiplies by next: its beginning is fetched while this product ends.
     package func multiply(
         _ a: borrowing OperandMatrix, rows: Range<Int>, by w: PanelMatrix, into c: inout FloatMatrix, at column: Int = 0,
-        accumulate: Bool = false
+        accumulate: Bool = false, ahead: PanelMatrix? = nil
     ) {
         precondition(a.instructionSet == instructionSet, "operands made for \(a.instructionSet), a team of \(instructionSet)")
         precondition(a.form == w.form, "operands for \(a.form), weights of \(w.form)")
@@ -14,106 +15,164 @@ extension ThreadTeam {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= a.rows, "rows \(rows) of \(a.rows)")
         c.check(rows, column..<column + w.rows)
         guard !rows.isEmpty else { return }
-        if w.form.isBytes { return multiplyBytes(a, rows: rows, by: w, into: &c, at: column, accumulate: accumulate) }
+        let order = ProductOrder(rows: rows.count, weights: w, ahead: ahead, threads: threads)
+        if w.form.isBytes { return multiplyBytes(a, rows: rows, order, into: &c, at: column, accumulate: accumulate) }
         let product = unsafe ck_product(
             a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, c: c.address(row: rows.lowerBound) + column,
             c_stride: c.stride, m: rows.count, k: w.paddedColumns, n: w.rows, n0: 0, n1: w.rows, type: a.type.cType,
-            accumulate: accumulate)
-        let cut = ProductCut(rows: rows.count, columns: w.rows, threads: threads)
+            accumulate: accumulate, next: nil)
         let width = a.elementBytes
         let set = instructionSet.cSet
         let whole = unsafe Lent(product)
-        run(chunks: cut.chunks) { chunk in
-            let part = cut.part(chunk)
+        run(chunks: order.cut.chunks) { chunk in
+            let part = order.cut.part(chunk)
+            guard !part.columns.isEmpty else { return }
             var piece = unsafe whole.pointers
             unsafe piece.a += part.rows.lowerBound * piece.a_stride * width
             unsafe piece.c += part.rows.lowerBound * piece.c_stride
             unsafe piece.m = part.rows.count
             unsafe piece.n0 = part.columns.lowerBound
             unsafe piece.n1 = part.columns.upperBound
+            unsafe piece.next = order.weights(after: chunk)
             unsafe ck_multiply(set, &piece)
         }
     }
 
     private func multiplyBytes(
-        _ a: borrowing OperandMatrix, rows: Range<Int>, by w: PanelMatrix, into c: inout FloatMatrix, at column: Int, accumulate: Bool
+        _ a: borrowing OperandMatrix, rows: Range<Int>, _ order: ProductOrder, into c: inout FloatMatrix, at column: Int, accumulate: Bool
     ) {
+        let w = order.weights
         let product = unsafe ck_int8_product(
             a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, c: c.address(row: rows.lowerBound) + column,
-            c_stride: c.stride, m: rows.count, k: w.columns, n: w.rows, n0: 0, n1: w.rows, form: w.form.cInt8, accumulate: accumulate)
-        let cut = ProductCut(rows: rows.count, columns: w.rows, threads: threads)
+            c_stride: c.stride, m: rows.count, k: w.columns, n: w.rows, n0: 0, n1: w.rows, form: w.form.cInt8, accumulate: accumulate,
+            next: nil)
         let set = instructionSet.cSet
         let whole = unsafe Lent(product)
-        run(chunks: cut.chunks) { chunk in
-            let part = cut.part(chunk)
+        run(chunks: order.cut.chunks) { chunk in
+            let part = order.cut.part(chunk)
+            guard !part.columns.isEmpty else { return }
             var piece = unsafe whole.pointers
             unsafe piece.a += part.rows.lowerBound * piece.a_stride
             unsafe piece.c += part.rows.lowerBound * piece.c_stride
             unsafe piece.m = part.rows.count
             unsafe piece.n0 = part.columns.lowerBound
             unsafe piece.n1 = part.columns.upperBound
+            unsafe piece.next = order.weights(after: chunk)
             unsafe ck_int8_multiply(set, &piece)
         }
     }
 }
 
+/// In which order the threads come by the weights of a product, and of the next one.
+private struct ProductOrder: Sendable {
+    let cut: ProductCut
+    let weights: PanelMatrix
+    private let ahead: PanelMatrix?
+    private let cutAhead: ProductCut
+
+    init(rows: Int, weights: PanelMatrix, ahead: PanelMatrix?, threads: Int) {
+        cut = ProductCut(rows: rows, columns: weights.rows, threads: threads)
+        self.weights = weights
+        self.ahead = ahead
+        cutAhead = ahead.map { ProductCut(rows: rows, columns: $0.rows, threads: threads) } ?? cut
+    }
+
+    /// What the thread of `chunk` reads after it; nil if that is not known.
+    func weights(after chunk: Int) -> UnsafeRawPointer? {
+        if let column = cut.column(after: chunk) { return unsafe weights.address(column: column) }
+        guard let ahead else { return nil }
+        return unsafe ahead.address(column: cutAhead.firstColumn(of: cut.thread(of: chunk)))
+    }
+}
+
 /// How a product is divided into chunks.
 ///
-/// A chunk takes all rows while there are few of them (each weight is then read once), or a block of rows. Columns go in whole panels,
-/// which are read fastest, in equal numbers to every thread; the panels that are left over are cut so that all end together.
+/// Every thread has an equal share of the columns, or of the rows when there are enough of them. Within it a chunk takes whole panels, which
+/// are read fastest, and all rows while there are few of them (each weight is then read once), or a block of rows.
 package struct ProductCut: Sendable {
     package let rows: Int
     package let columns: Int
+    private let threads: Int
     private let rowsPerChunk: Int
-    /// Columns that go in whole panels, and how many at a time.
-    private let evenColumns: Int
-    private let evenStep: Int
-    /// Columns of a chunk of the rest.
-    private let restStep: Int
+    private let columnsPerChunk: Int
+    /// Whether a thread's share is a range of columns.
+    private let sharesColumns: Bool
+    /// Column chunks: of a share, or of all columns.
+    private let across: Int
 
     /// Rows up to which a chunk takes all of them: the weights are then the larger part of what is read.
     private static let fewRows = 32
     /// Rows of a chunk otherwise: 126 x 192 operands, a block of the kernels, stay in the second-level cache.
     private static let manyRows = 126
+    /// Chunks of a thread, about: what another one may take off it.
+    private static let shareChunks = 8
 
     package init(rows: Int, columns: Int, threads: Int) {
         self.rows = rows
         self.columns = columns
+        self.threads = threads
         guard threads > 1 else {
-            (rowsPerChunk, evenColumns, evenStep, restStep) = (rows, 0, 64, (columns + 63) / 64 * 64)
+            (rowsPerChunk, columnsPerChunk, sharesColumns, across) = (rows, (columns + 63) / 64 * 64, true, 1)
             return
         }
-        // Equal shares, in whole tiles of six rows: a short last one would cost a pass over the weights.
-        let shares = rows <= Self.fewRows ? 1 : (rows + Self.manyRows - 1) / Self.manyRows
-        rowsPerChunk = ((rows + shares - 1) / shares + 5) / 6 * 6
+        // Equal blocks, in whole tiles of six rows: a short last one would cost a pass over the weights.
+        let blocks = rows <= Self.fewRows ? 1 : (rows + Self.manyRows - 1) / Self.manyRows
+        rowsPerChunk = ((rows + blocks - 1) / blocks + 5) / 6 * 6
         let rowChunks = (rows + rowsPerChunk - 1) / rowsPerChunk
-        let panels = columns / 64
-        if rowChunks >= threads {
-            // Rows alone give every thread work; some eight chunks for each of them balance it.
-            (evenColumns, evenStep) = (panels * 64, max(1, panels * rowChunks / (threads * 8)) * 64)
-            restStep = 64
+        sharesColumns = rowChunks < threads
+        let panels = (columns + 63) / 64
+        columnsPerChunk = max(1, panels * (sharesColumns ? 1 : rowChunks) / (threads * Self.shareChunks)) * 64
+        guard sharesColumns else {
+            across = (columns + columnsPerChunk - 1) / columnsPerChunk
             return
         }
-        let even = panels / threads * threads
-        (evenColumns, evenStep) = (even * 64, max(1, even / (threads * 8)) * 64)
-        // Of the sizes 64, 48, 32, 16 the one with which the last thread is done first.
-        let units = (columns - even * 64 + 15) / 16
-        func rounds(_ size: Int) -> Int { ((units + size - 1) / size + threads - 1) / threads * size }
-        restStep = [4, 3, 2, 1].min { rounds($0) < rounds($1) }! * 16
+        var most = 0
+        for thread in 0..<threads {
+            let share = Self.share(of: thread, columns: columns, threads: threads)
+            most = max(most, (share.upperBound - share.lowerBound / 64 * 64 + columnsPerChunk - 1) / columnsPerChunk)
+        }
+        across = most
     }
 
-    private var evenChunks: Int { (evenColumns + evenStep - 1) / evenStep }
+    /// The columns of a thread where threads share columns. Two threads may share a panel, in halves (narrow matrices: quarters).
+    private static func share(of thread: Int, columns: Int, threads: Int) -> Range<Int> {
+        let unit = columns < 128 * threads ? 16 : 32
+        func start(_ thread: Int) -> Int {
+            thread == threads ? columns : min(columns, (columns * thread / threads + unit / 2) / unit * unit)
+        }
+        return start(thread)..<start(thread + 1)
+    }
 
-    private var columnChunks: Int { evenChunks + (columns - evenColumns + restStep - 1) / restStep }
+    private var down: Int { (rows + rowsPerChunk - 1) / rowsPerChunk }
 
-    package var chunks: Int { (rows + rowsPerChunk - 1) / rowsPerChunk * columnChunks }
+    /// Some of them may be empty. Dealt to the threads evenly and in order, each gets its share.
+    package var chunks: Int { down * across * (sharesColumns ? threads : 1) }
 
     package func part(_ chunk: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-        let (row, column) = (chunk / columnChunks * rowsPerChunk, chunk % columnChunks)
-        let across =
-            column < evenChunks
-            ? column * evenStep..<min(evenColumns, (column + 1) * evenStep)
-            : evenColumns + (column - evenChunks) * restStep..<min(columns, evenColumns + (column - evenChunks + 1) * restStep)
-        return (row..<min(rows, row + rowsPerChunk), across)
+        let (row, step) = (chunk / across % down * rowsPerChunk, chunk % across * columnsPerChunk)
+        let all = sharesColumns ? Self.share(of: chunk / (across * down), columns: columns, threads: threads) : 0..<columns
+        let start = all.lowerBound / 64 * 64 + step
+        let (first, end) = (max(all.lowerBound, start), min(all.upperBound, start + columnsPerChunk))
+        return (row..<min(rows, row + rowsPerChunk), first..<max(first, end))
+    }
+
+    /// In whose share `chunk` is.
+    package func thread(of chunk: Int) -> Int { ChunkShares.thread(of: chunk, chunks: chunks, threads: threads) }
+
+    /// The first column of what the same thread does after `chunk`; nil after its last.
+    package func column(after chunk: Int) -> Int? {
+        let share = ChunkShares.share(of: thread(of: chunk), chunks: chunks, threads: threads)
+        var next = chunk + 1
+        while next < share.upperBound {
+            let columns = part(next).columns
+            if !columns.isEmpty { return columns.lowerBound }
+            next += 1
+        }
+        return nil
+    }
+
+    /// The first column of what `thread` does.
+    package func firstColumn(of thread: Int) -> Int {
+        part(min(chunks - 1, ChunkShares.share(of: thread, chunks: chunks, threads: threads).lowerBound)).columns.lowerBound
     }
 }

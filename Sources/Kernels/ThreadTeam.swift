@@ -5,10 +5,10 @@ internal import Synchronization
 
 /// A fixed number of threads that compute one thing together: the caller and `threads - 1` helpers.
 ///
-/// Owned and called by one thread at a time (it is not Sendable). Work is cut into chunks that whoever is free claims, so that a
-/// helper delayed by another process costs one chunk, not half of the work; a helper that does not come in time is not waited
-/// for, and helpers that stall in the middle are left out for a while (`HelperTrust`). Helpers wait for the next call spinning, at
-/// most about a millisecond, and then sleep. They end with the team.
+/// Owned and called by one thread at a time (it is not Sendable). Work is cut into chunks; each thread has its share of them, and takes
+/// from the others' when it is done (`ChunkShares`), so that a helper delayed by another process costs one chunk, not half of the
+/// work; a helper that does not come in time is not waited for, and helpers that stall in the middle are left out for a while
+/// (`HelperTrust`). Helpers wait for the next call spinning, at most about a millisecond, and then sleep. They end with the team.
 package final class ThreadTeam {
     /// Beyond it a call's chunks are too small to share.
     package static let mostThreads = 256
@@ -28,14 +28,15 @@ package final class ThreadTeam {
         precondition(instructionSet.isSupported, "this machine lacks \(instructionSet)")
         self.threads = threads
         self.instructionSet = instructionSet
-        self.crew = Crew()
-        for i in 1..<threads { crew.start(name: "\(name)-\(i)") }
+        self.crew = Crew(threads: threads)
+        for i in 1..<threads { crew.start(i, name: "\(name)-\(i)") }
     }
 
     deinit { crew.stop() }
 
     /// Calls `body` once for each of `0..<chunks`, in any order, on any of the threads; returns when all calls have returned.
     ///
+    /// Unless another one helps it out, thread t does `ChunkShares.share(of: t, …)` in ascending order.
     /// `body` must not call `run` of the same team. Writes by `body` are visible afterwards, and earlier writes to `body`.
     package func run(chunks: Int, _ body: @Sendable (Int) -> Void) {
         let start = SystemClock().now.nanoseconds
@@ -63,12 +64,11 @@ final class Scratch {
 /// either the helper sees the gate closed or the caller sees the helper.
 @safe
 private final class Crew: @unchecked Sendable {
-    // Sendable by argument: `body` and `chunks` are written only while the gate is closed and nobody is inside, and read only by
-    // those inside; `mutex` and `condition` are made for sharing.
+    // Sendable by argument: `body` is written only while the gate is closed and nobody is inside, and read only by those inside;
+    // `mutex` and `condition` are made for sharing.
     private var body: (@Sendable (Int) -> Void)?
-    private var chunks = 0
+    private let shares: ChunkShares
     private let gate = Atomic<Int>(0)
-    private let next = Atomic<Int>(0)
     private let inside = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -77,7 +77,8 @@ private final class Crew: @unchecked Sendable {
     /// The gate's last value: helpers end.
     private static let stopped = -2
 
-    init() {
+    init(threads: Int) {
+        shares = ChunkShares(threads: threads)
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(condition, nil)
     }
@@ -89,19 +90,19 @@ private final class Crew: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    func start(name: String) { SystemThread.start(name: name) { self.serve() } }
+    /// Starts the helper that is thread `number` of the team.
+    func start(_ number: Int, name: String) { SystemThread.start(name: name) { self.serve(number) } }
 
     func stop() { move(gateTo: Self.stopped) }
 
     /// Returns when the caller's own work ended and its wait for the helpers began.
     func run(chunks: Int, _ body: @escaping @Sendable (Int) -> Void) -> UInt64 {
         self.body = body
-        self.chunks = chunks
-        next.store(0, ordering: .relaxed)
+        shares.deal(chunks: chunks)
         let open = gate.load(ordering: .relaxed) + 1
         precondition(open % 2 == 1, "run was called inside run")
         move(gateTo: open)
-        claim(body, chunks)
+        while let chunk = shares.take(0) { body(chunk) }
         let worked = SystemClock().now.nanoseconds
         gate.store(open &+ 1, ordering: .sequentiallyConsistent)
         var waits = 0
@@ -114,14 +115,6 @@ private final class Crew: @unchecked Sendable {
         return worked
     }
 
-    private func claim(_ body: (Int) -> Void, _ chunks: Int) {
-        while true {
-            let chunk = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard chunk < chunks else { return }
-            body(chunk)
-        }
-    }
-
     private func move(gateTo value: Int) {
         gate.store(value, ordering: .sequentiallyConsistent)
         guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
@@ -131,7 +124,7 @@ private final class Crew: @unchecked Sendable {
     }
 
     /// A helper's life.
-    private func serve() {
+    private func serve(_ number: Int) {
         var seen = 0
         while true {
             let value = waitForGate(after: seen)
@@ -139,7 +132,9 @@ private final class Crew: @unchecked Sendable {
             seen = value
             guard value % 2 == 1 else { continue }
             inside.wrappingAdd(1, ordering: .sequentiallyConsistent)
-            if gate.load(ordering: .sequentiallyConsistent) == value, let body { claim(body, chunks) }
+            if gate.load(ordering: .sequentiallyConsistent) == value, let body {
+                while let chunk = shares.take(number) { body(chunk) }
+            }
             inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         }
     }

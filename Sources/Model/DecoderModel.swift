@@ -91,13 +91,19 @@ package final class DecoderModel {
         precondition(batch.logitRows <= logits.rows, "\(batch.logitRows) rows of logits into \(logits.rows)")
         precondition(memory.geometry == weights.keyValueGeometry, "pages of \(memory.geometry) for \(weights.keyValueGeometry)")
         embed(batch.tokens)
+        let cut = AttentionCut(segments, heads: shape.heads, keyValueHeads: shape.keyValueHeads, threads: team.threads)
+        let (rows, last) = (0..<batch.rows, weights.layers.count - 1)
         for (index, layer) in weights.layers.enumerated() {
-            writeKeyValues(layer, index: index, rows: 0..<batch.rows, memory: memory)
-            layerDone(index)
             // What follows the last keys and values serves logits only.
-            if batch.logitRows == 0 && index == weights.layers.count - 1 { return }
-            attend(layer, index: index, rows: 0..<batch.rows, memory: memory)
-            feedForward(layer, rows: 0..<batch.rows)
+            let isEnd = batch.logitRows == 0 && index == last
+            project(layer, rows: rows)
+            team.writeKeyValues(
+                cut, all: isEnd, from: projected, keys: columns.keys, values: columns.values, layer: index, memory: memory)
+            if isEnd || !cut.writesKeyValues { layerDone(index) }
+            if isEnd { return }
+            attend(cut, layer, index: index, rows: rows, memory: memory)
+            if cut.writesKeyValues { layerDone(index) }
+            feedForward(layer, rows: rows, ahead: index == last ? weights.head : weights.layers[index + 1].inputs)
         }
         let (picked, norm) = (picked, weights.finalNorm)
         team.normalize(
@@ -138,8 +144,8 @@ package final class DecoderModel {
         return (keys, keys + shape.keyValueHeads * shape.headDimension)
     }
 
-    /// Projects queries, keys and values into `projected`, and writes the latter two into their pages.
-    private func writeKeyValues(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
+    /// Queries, keys and values, rotated.
+    private func project(_ layer: DecoderWeights.Layer, rows: Range<Int>) {
         let configuration = weights.configuration
         let epsilon = configuration.normEpsilon
         let (keys, values) = columns
@@ -150,29 +156,31 @@ package final class DecoderModel {
             team.normalizeHeads(&projected, rows: rows, columns: 0..<keys, weight: layer.queryNorm.span, epsilon: epsilon)
             team.normalizeHeads(&projected, rows: rows, columns: keys..<values, weight: layer.keyNorm.span, epsilon: epsilon)
         }
+        let positions = positions
         team.rotate(
             &projected, rows: rows, columns: 0..<values, dimension: configuration.shape.headDimension, positions: positions.span,
             table: rotary)
-        team.writeKeyValues(segments, from: projected, keys: keys, values: values, layer: index, memory: memory)
     }
 
-    private func attend(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
-        team.attend(segments, queries: projected, heads: shape.heads, layer: index, memory: memory, into: &attended)
+    private func attend(_ cut: AttentionCut, _ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>, memory: KeyValueMemory) {
+        team.attend(
+            cut, projected, keys: columns.keys, values: columns.values, layer: index, memory: memory, into: &attended, ahead: layer.output)
         if weights.configuration.outputBias { add(layer.outputBias, toRows: rows) }
         if weights.form.isBytes {
             team.convert(attended, rows: rows, into: &attendedBytes)
-            team.multiply(attendedBytes, rows: rows, by: layer.output, into: &hidden, accumulate: true)
+            team.multiply(attendedBytes, rows: rows, by: layer.output, into: &hidden, accumulate: true, ahead: layer.gateAndUp)
         } else {
-            team.multiply(attended, rows: rows, by: layer.output, into: &hidden, accumulate: true)
+            team.multiply(attended, rows: rows, by: layer.output, into: &hidden, accumulate: true, ahead: layer.gateAndUp)
         }
     }
 
-    private func feedForward(_ layer: DecoderWeights.Layer, rows: Range<Int>) {
+    /// `ahead`: what the team multiplies by after it.
+    private func feedForward(_ layer: DecoderWeights.Layer, rows: Range<Int>, ahead: PanelMatrix) {
         let epsilon = weights.configuration.normEpsilon
         team.normalize(hidden, rows: rows, weight: layer.feedForwardNorm.span, epsilon: epsilon, into: &normalized)
-        team.multiply(normalized, rows: rows, by: layer.gateAndUp, into: &gateAndUp)
+        team.multiply(normalized, rows: rows, by: layer.gateAndUp, into: &gateAndUp, ahead: layer.down)
         team.siluMultiply(gateAndUp, rows: rows, into: &activated)
-        team.multiply(activated, rows: rows, by: layer.down, into: &hidden, accumulate: true)
+        team.multiply(activated, rows: rows, by: layer.down, into: &hidden, accumulate: true, ahead: ahead)
     }
 
     /// hidden[rows] += bias. On the calling thread: few models have such a bias.

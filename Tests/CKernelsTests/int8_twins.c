@@ -52,7 +52,7 @@ static void products(ck_int8 form) {
             for (int accumulate = 0; accumulate < 2; accumulate++) {
                 for (size_t i = 0; i < most * c_stride; i++) c[i] = (float)(i % 7);
                 ck_int8_product p = {.a = a, .a_stride = stride, .w = panels, .c = c, .c_stride = c_stride, .m = most, .k = K,
-                                     .n = N, .n0 = 0, .n1 = N, .form = form, .accumulate = accumulate};
+                                     .n = N, .n0 = 0, .n1 = N, .form = form, .accumulate = accumulate, .next = accumulate ? a : NULL};
                 ck_int8_multiply(CK_SCALAR, &p);
                 for (size_t r = 0; r < 19; r++) {
                     const size_t M = rows[r], cut = M % 2 ? N / 2 / 16 * 16 : 0;

@@ -68,7 +68,7 @@ static void products(ck_type type) {
                     float *c = malloc(M * c_stride * 4), *d = malloc(M * c_stride * 4);
                     for (size_t i = 0; i < M * c_stride; i++) c[i] = d[i] = (float)(i % 7);
                     ck_product p = {.a = a, .a_stride = stride, .w = panels, .c = c, .c_stride = c_stride, .m = M, .k = K,
-                                    .n = N, .n0 = 0, .n1 = N, .type = type, .accumulate = accumulate};
+                                    .n = N, .n0 = 0, .n1 = N, .type = type, .accumulate = accumulate, .next = r % 3 ? panels : NULL};
                     if (M < 8 || ki % 3 == 0) ck_multiply(CK_SCALAR, &p);
                     const size_t cut = M % 2 ? N / 2 / 16 * 16 : 0;
                     p.a = b;

@@ -43,15 +43,20 @@ private struct Scene {
         var out = try OperandMatrix(rows: tokens, columns: heads * dimension, type: variant.type, instructionSet: variant.set)
         let (keys, values_) = (heads * dimension, (heads + keyValueHeads) * dimension)
         if start > 0 {
-            let before = AttentionSegment(row: 0, count: start, position: 0, pages: pages)
-            team.writeKeyValues([before], from: x, keys: keys, values: values_, layer: 1, memory: memory)
+            let before = cut([AttentionSegment(row: 0, count: start, position: 0, pages: pages)], threads)
+            team.writeKeyValues(before, all: true, from: x, keys: keys, values: values_, layer: 1, memory: memory)
         }
         for first in stride(from: start, to: tokens, by: chunk) {
-            let segment = AttentionSegment(row: first, count: min(chunk, tokens - first), position: first, pages: pages)
-            team.writeKeyValues([segment], from: x, keys: keys, values: values_, layer: 1, memory: memory)
-            team.attend([segment], queries: x, heads: heads, layer: 1, memory: memory, into: &out)
+            let cut = cut([AttentionSegment(row: first, count: min(chunk, tokens - first), position: first, pages: pages)], threads)
+            // Alternately all are written before, or the short ones by the attention itself.
+            team.writeKeyValues(cut, all: first % 2 == 0, from: x, keys: keys, values: values_, layer: 1, memory: memory)
+            team.attend(cut, x, keys: keys, values: values_, layer: 1, memory: memory, into: &out)
         }
         return Array(values(out)[(start * heads * dimension)...])
+    }
+
+    private func cut(_ segments: [AttentionSegment], _ threads: Int) -> AttentionCut {
+        AttentionCut(segments, heads: heads, keyValueHeads: keyValueHeads, threads: threads)
     }
 
     /// Softmax attention in double precision.
@@ -132,9 +137,27 @@ private struct Scene {
         let segments = [
             AttentionSegment(row: 0, count: 30, position: 0, pages: [1]), AttentionSegment(row: 30, count: 30, position: 0, pages: [0]),
         ]
-        team.writeKeyValues(segments, from: x, keys: 64, values: 96, layer: 0, memory: memory)
-        team.attend(segments, queries: x, heads: 4, layer: 0, memory: memory, into: &out)
+        let cut = AttentionCut(segments, heads: 4, keyValueHeads: 2, threads: 2)
+        team.writeKeyValues(cut, all: false, from: x, keys: 64, values: 96, layer: 0, memory: memory)
+        team.attend(cut, x, keys: 64, values: 96, layer: 0, memory: memory, into: &out)
         #expect(bits(values(out)) == alone + alone)
+    }
+
+    @Test func `attention writes keys and values itself where one tile has all rows of a head`() {
+        func cut(_ counts: [Int], position: Int = 0, threads: Int = 1) -> AttentionCut {
+            var row = 0
+            let segments = counts.map { count in
+                defer { row += count }
+                return AttentionSegment(row: row, count: count, position: position, pages: Array(repeating: 0, count: 40))
+            }
+            return AttentionCut(segments, heads: 9, keyValueHeads: 3, threads: threads)
+        }
+        #expect(cut([1]).writesKeyValues)
+        #expect(cut([16]).writesKeyValues)
+        #expect(!cut([17]).writesKeyValues)
+        #expect(cut([17, 1]).writesKeyValues)
+        // Two threads share one long context by spans of keys: then everything is written first.
+        #expect(!cut([1], position: 2000, threads: 2).writesKeyValues)
     }
 
     @Test(arguments: variants)
@@ -151,8 +174,9 @@ private struct Scene {
                 for h in 0..<2 { for d in 0..<10 { rows.append(sign * (Float(t % 8) + Float(d) / 16 + Float(h) * 8)) } }
             }
         }
-        let segment = AttentionSegment(row: 0, count: tokens, position: 5, pages: [1, 0])
-        team.writeKeyValues([segment], from: try matrix(rows, columns: 40), keys: 0, values: 20, layer: 1, memory: memory)
+        let cut = AttentionCut(
+            [AttentionSegment(row: 0, count: tokens, position: 5, pages: [1, 0])], heads: 2, keyValueHeads: 2, threads: 1)
+        team.writeKeyValues(cut, all: true, from: try matrix(rows, columns: 40), keys: 0, values: 20, layer: 1, memory: memory)
         for (page, range) in [(Int32(1), 5..<64), (0, 64..<66)] {
             memory.withPage(page) { bytes in
                 func element(_ index: Int, _ base: Int) -> Float {

@@ -123,22 +123,35 @@ import Testing
         panels.withBytes { #expect($0.byteCount == 128 * 8 * type.byteCount) }
     }
 
-    @Test func `chunks of a product cover every element once`() {
+    @Test func `chunks of a product cover every element once, and each thread's follow one another`() {
         for threads in [1, 2, 3, 16] {
-            for (rows, columns) in [(1, 1), (1, 576), (6, 576), (16, 49152), (33, 100), (512, 3072), (513, 577)] {
+            for (rows, columns) in [(1, 1), (1, 576), (6, 576), (16, 49152), (33, 100), (128, 64), (512, 3072), (513, 577)] {
                 let cut = ProductCut(rows: rows, columns: columns, threads: threads)
-                var seen = [Int: Int]()
-                var area = 0
+                var seen = [Int](repeating: 0, count: rows * columns)
+                var last: (thread: Int, column: Int?)?
                 for chunk in 0..<cut.chunks {
                     let part = cut.part(chunk)
-                    #expect(!part.rows.isEmpty && !part.columns.isEmpty)
+                    #expect(!part.rows.isEmpty)
+                    guard !part.columns.isEmpty else { continue }
                     #expect(part.columns.lowerBound % 16 == 0)
-                    area += part.rows.count * part.columns.count
-                    seen[part.rows.lowerBound * columns + part.columns.lowerBound, default: 0] += 1
+                    for row in part.rows { for column in part.columns { seen[row * columns + column] += 1 } }
+                    let thread = cut.thread(of: chunk)
+                    if let last, last.thread == thread { #expect(last.column == part.columns.lowerBound) }
+                    if last?.thread != thread { #expect(cut.firstColumn(of: thread) == part.columns.lowerBound && last?.column == nil) }
+                    last = (thread, cut.column(after: chunk))
                 }
-                #expect(area == rows * columns)
-                #expect(seen.values.allSatisfy { $0 == 1 })
+                #expect(last?.column == nil)
+                #expect(seen.allSatisfy { $0 == 1 }, "\(rows) x \(columns) on \(threads)")
             }
+        }
+    }
+
+    @Test func `two threads have equal shares of the columns`() {
+        for columns in [576, 960, 3072, 49152] {
+            let cut = ProductCut(rows: 4, columns: columns, threads: 2)
+            var area = [0, 0]
+            for chunk in 0..<cut.chunks { area[cut.thread(of: chunk)] += cut.part(chunk).columns.count }
+            #expect(area == [columns / 2, columns / 2])
         }
     }
 }

@@ -71,6 +71,7 @@ typedef struct ck_product {
     size_t n0, n1;      // n0 a multiple of 16; n1 a multiple of 16, or n
     ck_type type;       // of the weights
     bool accumulate;    // chains start at c instead of 0
+    const void *next;   // what the caller reads after these weights, or null: its first 16 KB are fetched into the cache meanwhile
 } ck_product;
 
 void ck_multiply(ck_isa isa, const ck_product *product);
@@ -142,6 +143,7 @@ typedef struct ck_int8_product {
     size_t n0, n1;      // n0 a multiple of 16; n1 a multiple of 16, or n
     ck_int8 form;
     bool accumulate;
+    const void *next;   // as in ck_product
 } ck_int8_product;
 
 void ck_int8_multiply(ck_isa isa, const ck_int8_product *product);
@@ -201,6 +203,7 @@ typedef struct ck_attention {
     size_t dimension;       // even, 8..CK_MAX_HEAD
     size_t group;           // query heads per KV head
     ck_type type;           // of the pages
+    const void *next;       // a K panel that the caller comes to next, or null: it and the V panel behind it are fetched meanwhile
 } ck_attention;
 
 /// Floats of one row of a state: maximum, sum, then the weighted values from CK_STATE_HEAD on.
