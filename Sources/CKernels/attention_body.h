@@ -77,30 +77,53 @@ static void panel_product(Tile t, ck_type type, size_t rows, size_t columns) {
     }
 }
 
+// Sixteen weights of keys as operands.
+INLINE void put_weights(ck_type type, void *row, size_t j, V w) {
+    if (product_kind(type) == PAIRS) v_store((float *)row + j, v_fma(w, v_all(-CK_WEIGHT_SPLIT), v_fma(w, v_all(CK_WEIGHT_SPLIT), w)));
+    else put_operand(type, row, j, w, 16);
+}
+
 // One row of 64 scores against its running maximum and sum: scores become weights 2^(s - m) as operands, returns the factor for
 // what was summed before. Keys visible.. are masked.
 INLINE float soften(float *s, size_t visible, float *maximum, float *sum, ck_type type, void *weights) {
     V x[4];
-    for (size_t u = 0; u < 4; u++) {
-        size_t n = visible <= u * 16 ? 0 : smaller(16, visible - u * 16);
-        x[u] = n == 16 ? v_load(s + u * 16) : v_keep_n(v_load(s + u * 16), n, v_all(CK_NOTHING));
+    if (visible >= CK_PANEL) {
+        UNROLL for (size_t u = 0; u < 4; u++) x[u] = v_load(s + u * 16);
+    } else {
+        UNROLL for (size_t u = 0; u < 4; u++) {
+            const size_t n = visible <= u * 16 ? 0 : smaller(16, visible - u * 16);
+            x[u] = v_keep_n(v_load(s + u * 16), n, v_all(CK_NOTHING));
+        }
     }
     float greatest = v_greatest(v_max(v_max(x[0], x[1]), v_max(x[2], x[3])));
     if (!(greatest > *maximum)) greatest = *maximum;
     V m = v_all(greatest), lanes = v_zero();
-    for (size_t u = 0; u < 4; u++) {
-        V p = v_exp2(v_sub(x[u], m));
-        lanes = v_add(lanes, p);
-        put_operand(type, weights, u * 16, p, 16);
+    if (type == CK_BF16) {
+        UNROLL for (size_t u = 0; u < 4; u++) {
+            V w = v_weight(v_sub(x[u], m));
+            lanes = v_add(lanes, w);
+            put_weights(CK_BF16, weights, u * 16, w);
+        }
+    } else {
+        UNROLL for (size_t u = 0; u < 4; u++) {
+            V w = v_exp2(v_sub(x[u], m));
+            lanes = v_add(lanes, w);
+            put_weights(CK_F32, weights, u * 16, w);
+        }
     }
     float factor = 1.0f;
-    if (*maximum != greatest) {
-        V all = v_exp2(v_all(*maximum - greatest));
-        factor = v_first(all);
-    }
+    if (*maximum != greatest) factor = v_first(v_exp2(v_all(*maximum - greatest)));
     *maximum = greatest;
     *sum = fmaf(*sum, factor, v_sum(lanes));
     return factor;
+}
+
+// What products with the first `seen` keys of a block do not reach of the next two panels.
+static void fetch_rest(const ck_attention *a, const char *next, size_t seen) {
+    const size_t bytes = panel_bytes(a), row = CK_PANEL * ck_size(a->type) * 2, covered = (seen + 15) / 16 * 64;
+    for (size_t k = 0; k < bytes; k += row)
+        for (size_t line = covered; line < row; line += 64) __builtin_prefetch(next + k + line, 0, 2);
+    for (size_t line = bytes / CK_PANEL * seen / 64 * 64; line < bytes; line += 64) __builtin_prefetch(next + bytes + line, 0, 2);
 }
 
 static void attend_span(const ck_attention *a, size_t span, float *state) {
@@ -130,12 +153,13 @@ static void attend_span(const ck_attention *a, size_t span, float *state) {
     for (size_t first = span * CK_SPAN; first < (span + 1) * CK_SPAN && first <= last; first += CK_PANEL) {
         const char *K = (const char *)ck_page(a->kv, a->page_bytes, a->pages, first), *V = K + panel_bytes(a);
         // Pages are scattered, so no hardware knows what comes next.
-        const bool more = first + CK_PANEL <= last && first + CK_PANEL < (span + 1) * CK_SPAN;
-        const char *next = more ? (const char *)ck_page(a->kv, a->page_bytes, a->pages, first + CK_PANEL) : K;
+        const bool more = first + CK_PANEL <= last;
+        const char *next = more ? (const char *)ck_page(a->kv, a->page_bytes, a->pages, first + CK_PANEL) : a->next ? a->next : K;
         // Rows of tokens before this block see none of it.
         size_t r0 = first > a->position ? (first - a->position) * a->group : 0;
         r0 = r0 > a->row0 ? r0 - a->row0 : 0;
         const size_t rows = a->rows - r0, seen = smaller(CK_PANEL, last - first + 1);
+        if (seen < CK_PANEL && next != K) fetch_rest(a, next, seen);
         Tile scores = {
             .a = operand_row(a->type, q, r0 * D), .a_stride = D, .w = K, .w_columns = CK_PANEL,
             .c = s + r0 * CK_PANEL, .c_stride = CK_PANEL, .k = D, .start = FROM_ZERO, .next = next,

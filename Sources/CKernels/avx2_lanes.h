@@ -78,6 +78,20 @@ INLINE __m256 exp2_8(__m256 x) {
 }
 INLINE V v_exp2(V x) { return EACH(exp2_8(x.a), exp2_8(x.b)); }
 
+// 2^x for x <= 0 with the shorter polynomial.
+INLINE __m256 weight_8(__m256 x) {
+    __m256 alive = _mm256_cmp_ps(x, _mm256_set1_ps(CK_EXP_MIN), _CMP_NLT_UQ);
+    __m256 shifted = _mm256_add_ps(x, _mm256_set1_ps(CK_ROUND));
+    __m256 f = _mm256_sub_ps(x, _mm256_sub_ps(shifted, _mm256_set1_ps(CK_ROUND)));
+    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(CK_WEIGHT_4), f, _mm256_set1_ps(CK_WEIGHT_3));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(CK_WEIGHT_2));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(CK_WEIGHT_1));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f));
+    __m256i scaled = _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(shifted), 23));
+    return _mm256_and_ps(_mm256_castsi256_ps(scaled), alive);
+}
+INLINE V v_weight(V x) { return EACH(weight_8(x.a), weight_8(x.b)); }
+
 // Rounded to bf16 in the upper halves; the lower halves are undefined.
 INLINE __m256i bf16_8(__m256 x) {
     __m256i u = _mm256_castps_si256(x);

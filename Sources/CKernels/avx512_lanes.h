@@ -61,6 +61,19 @@ INLINE V v_exp2(V x) {
     return _mm512_castsi512_ps(_mm512_maskz_add_epi32(alive, _mm512_castps_si512(p), n));
 }
 
+// 2^x for x <= 0 with the shorter polynomial.
+INLINE V v_weight(V x) {
+    __mmask16 alive = _mm512_cmp_ps_mask(x, _mm512_set1_ps(CK_EXP_MIN), _CMP_NLT_UQ);
+    V shifted = _mm512_add_ps(x, _mm512_set1_ps(CK_ROUND));
+    V f = _mm512_sub_ps(x, _mm512_sub_ps(shifted, _mm512_set1_ps(CK_ROUND)));
+    V p = _mm512_fmadd_ps(_mm512_set1_ps(CK_WEIGHT_4), f, _mm512_set1_ps(CK_WEIGHT_3));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(CK_WEIGHT_2));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(CK_WEIGHT_1));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+    __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(alive, _mm512_castps_si512(p), n));
+}
+
 // Rounded to bf16 in the upper halves; the lower halves are undefined.
 INLINE __m512i bf16_16(V x) {
     __m512i u = _mm512_castps_si512(x);

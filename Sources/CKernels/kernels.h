@@ -52,6 +52,15 @@ extern const ck_int8_table ck_int8_scalar, ck_int8_avx2, ck_int8_avx512, ck_int8
 #define CK_ROUND 12582912.0f        // 1.5 * 2^23: adding it rounds to an integer, found in the low bits
 #define CK_LOG2E 1.44269504088896340736
 
+// The same with an error of 2.8e-6, for attention over bf16: its weights 2^(s - m) are rounded to eight bits anyway (an error of 2e-3).
+#define CK_WEIGHT_1 0.6931241750717163f
+#define CK_WEIGHT_2 0.24024099111557007f
+#define CK_WEIGHT_3 0.055906426161527634f
+#define CK_WEIGHT_4 0.009582852944731712f
+// Rounds weights to bf16 by two multiply-adds: w + 2^16 w keeps eight bits of w. Nearest, ties to even, as the usual way; but within 2^-15
+// below a power of two it may take the neighbour below.
+#define CK_WEIGHT_SPLIT 65536.0f
+
 // The maximum of no keys. Finite, so that differences of two of them are 0 and not NaN.
 #define CK_NOTHING -1e30f
 

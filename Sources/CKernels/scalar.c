@@ -5,6 +5,16 @@
 
 // ---- Small parts ------------------------------------------------------------------------------------------------------------
 
+// p * 2^n, where n stands in the low bits of `shifted`.
+static float scaled(float p, float shifted) {
+    uint32_t u, n;
+    memcpy(&u, &p, 4);
+    memcpy(&n, &shifted, 4);
+    u += n << 23;
+    memcpy(&p, &u, 4);
+    return p;
+}
+
 static float exp2_poly(float x) {
     if (x < CK_EXP_MIN) return 0;
     if (x > CK_EXP_MAX) x = CK_EXP_MAX;
@@ -14,13 +24,21 @@ static float exp2_poly(float x) {
     p = fmaf(p, f, CK_EXP_3);
     p = fmaf(p, f, CK_EXP_2);
     p = fmaf(p, f, CK_EXP_1);
-    p = fmaf(p, f, 1.0f);
-    uint32_t u, n;
-    memcpy(&u, &p, 4);
-    memcpy(&n, &shifted, 4);
-    u += n << 23;
-    memcpy(&p, &u, 4);
-    return p;
+    return scaled(fmaf(p, f, 1.0f), shifted);
+}
+
+// 2^x for x <= 0: how much a key counts.
+static float key_weight(ck_type type, float x) {
+    if (type == CK_F32) return exp2_poly(x);
+    if (x < CK_EXP_MIN) return 0;
+    float shifted = x + CK_ROUND, f = x - (shifted - CK_ROUND), p = fmaf(CK_WEIGHT_4, f, CK_WEIGHT_3);
+    p = fmaf(p, f, CK_WEIGHT_2);
+    p = fmaf(p, f, CK_WEIGHT_1);
+    return scaled(fmaf(p, f, 1.0f), shifted);
+}
+
+static float weight_operand(ck_type type, float w) {
+    return type == CK_F32 ? w : fmaf(w, -CK_WEIGHT_SPLIT, fmaf(w, CK_WEIGHT_SPLIT, w));
 }
 
 static float add_lanes(float lane[16]) {
@@ -169,9 +187,9 @@ static void attend_span(const ck_attention *a, size_t span, float *state) {
             float alpha = exp2_poly(s[0] - maximum);
             s[0] = maximum;
             for (size_t j = 0; j < CK_PANEL; j++) {
-                p[j] = j < visible ? exp2_poly(p[j] - maximum) : 0;
+                p[j] = j < visible ? key_weight(a->type, p[j] - maximum) : 0;
                 lane[j % 16] += p[j];
-                p[j] = operand(a->type, p[j]);
+                p[j] = weight_operand(a->type, p[j]);
             }
             s[1] = fmaf(s[1], alpha, add_lanes(lane));
             for (size_t d = 0; d < D; d++) {
