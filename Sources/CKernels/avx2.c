@@ -14,6 +14,7 @@
 #define UNITS_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
 #define TALLEST(units) ((units) == 1 ? 6 : (units) == 2 ? 2 : 1)
 #define MOST_UNITS 2
+#define MOST_ROWS 6
 #define KEEP_FROM 2
 #define BLOCK_COLUMNS 192           // 12 KB widened, a third of the first-level cache
 #define MANY_COLUMNS BLOCK_COLUMNS

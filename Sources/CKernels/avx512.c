@@ -9,6 +9,10 @@
 
 #include "avx512_lanes.h"
 
+// Seven to twelve rows take tiles of 32 columns: all rows in one pass, so each weight is widened once.
+#define UNITS_AT(rows) ((rows) > 6 && (rows) <= 12 ? 2 : 4)
+#define TALLEST(units) ((units) <= 2 ? 12 : 6)
+#define MOST_ROWS 12
 #define BLOCK_COLUMNS 96            // 24 KB widened, half of the first-level cache
 #define MANY_COLUMNS 288            // 72 KB widened: the second-level cache is fast enough for tiles of six rows
 #define BLOCK_ROWS 126

@@ -110,10 +110,8 @@ INLINE uint64_t fold_value(Fold fold) {
     return all;
 }
 
-// Twenty-four accumulators, four weights and one operand at six rows of 64 columns.
+// Twenty-four accumulators, four weights and one operand at six rows of 64 columns. (UNITS_AT and TALLEST: the including file.)
 #define WIDE_TILES
-#define UNITS_AT(rows) 4
-#define TALLEST(units) 6
 #define MOST_UNITS 4
 #define KEEP_FROM 3                 // two tiles widen twice faster than one stores and the other loads
 #define CHAINS 16                   // of the arithmetic probe

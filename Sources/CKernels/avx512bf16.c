@@ -35,6 +35,10 @@ INLINE void v_store_narrow(uint16_t *p, V x, size_t n) {
 #define DOT_COLUMNS 576             // bf16: 72 KB of panel in the second-level cache; 37 to 74 KB are equally fast
 #define BLOCK_ROWS 252
 
+#define UNITS_AT(rows) 4
+#define TALLEST(units) 6
+#define MOST_ROWS 6
+
 #include "multiply_body.h"
 #include "rows_body.h"
 #include "attention_body.h"

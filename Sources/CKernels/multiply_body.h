@@ -1,6 +1,7 @@
 // Products for one instruction set; included by its file, which supplies V (sixteen float lanes), the v_ functions and
 //   UNITS_AT(rows)   units of sixteen columns that a register tile covers when there are `rows` rows
 //   TALLEST(units)   rows of the highest tile of that width
+//   MOST_ROWS        the greatest TALLEST, 6 or 12
 //   MOST_UNITS       the greatest UNITS_AT of several rows
 //   KEEP_FROM        tiles over one block from which the first keeps what it widens
 //   BLOCK_COLUMNS    k of a block over which several tiles pass
@@ -9,7 +10,7 @@
 //   DOT_PRODUCT      defined if v_dot multiplies bf16 pairs: then operands of bf16 products are bf16
 //   DOT_COLUMNS      BLOCK_COLUMNS of such products
 //
-// A tile is up to six rows by up to four units, all accumulators in registers. Each accumulator is one chain over k: how the
+// A tile is up to six rows by four units or twelve by two, all accumulators in registers. Each accumulator is one chain over k: how the
 // rows, columns and k blocks are cut changes nothing in any result.
 
 // Weights as bf16 pairs, widened in registers; the same, and what was widened is kept for the next tiles; as f32; as bf16 pairs
@@ -52,7 +53,7 @@ enum { NONE, ONE, TWO, ALL };
 // Operands of a tile: every third row has a pointer, the two behind it are reached by the stride. So six rows need three
 // registers.
 typedef struct Rows {
-    const char *at[2];
+    const char *at[(MOST_ROWS + 2) / 3];
 } Rows;
 
 INLINE Rows rows_at(const void *a, size_t row_bytes, const size_t rows) {
@@ -83,7 +84,7 @@ INLINE void fetch(const int lines, const size_t units, const bool near, const ch
 }
 
 INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int kind, const int lines) {
-    V sum[6][4];
+    V sum[MOST_ROWS][4];
     if (t->start == FROM_ZERO) {
         UNROLL for (size_t i = 0; i < rows; i++)
             UNROLL for (size_t u = 0; u < units; u++) sum[i][u] = v_zero();
@@ -151,13 +152,13 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
 // One function for each height, so that every accumulator has its register.
 #define TILES(name, kind, lines)                                                                                               \
     static void name(const Tile *t, size_t rows, size_t units) {                                                               \
-        switch (units * 8 + rows) {                                                                                            \
+        switch (units * 16 + rows) {                                                                                            \
         TILE_CASES(kind, lines)                                                                                                \
         default: __builtin_unreachable();                                                                                      \
         }                                                                                                                      \
     }
 #define TILE_CASE(rows, units, kind, lines)                                                                                    \
-    case (units) * 8 + (rows):                                                                                                 \
+    case (units) * 16 + (rows):                                                                                                \
         tile(t, rows, units, kind, lines);                                                                                     \
         break;
 #define TILE_ROW_CASES(units, kind, lines)                                                                                     \
@@ -167,8 +168,23 @@ INLINE void tile(const Tile *t, const size_t rows, const size_t units, const int
     TILE_CASE(4, units, kind, lines)                                                                                           \
     TILE_CASE(5, units, kind, lines)                                                                                           \
     TILE_CASE(6, units, kind, lines)
+#if MOST_ROWS == 12
+#define TALL_ROW_CASES(units, kind, lines)                                                                                     \
+    TILE_CASE(7, units, kind, lines)                                                                                           \
+    TILE_CASE(8, units, kind, lines)                                                                                           \
+    TILE_CASE(9, units, kind, lines)                                                                                           \
+    TILE_CASE(10, units, kind, lines)                                                                                          \
+    TILE_CASE(11, units, kind, lines)                                                                                          \
+    TILE_CASE(12, units, kind, lines)
+#define TALL_CASES(kind, lines)                                                                                                \
+    TALL_ROW_CASES(1, kind, lines)                                                                                             \
+    TALL_ROW_CASES(2, kind, lines)
+#else
+#define TALL_CASES(kind, lines)
+#endif
 #ifdef WIDE_TILES
 #define TILE_CASES(kind, lines)                                                                                                \
+    TALL_CASES(kind, lines)                                                                                                    \
     TILE_ROW_CASES(1, kind, lines)                                                                                             \
     TILE_ROW_CASES(2, kind, lines)                                                                                             \
     TILE_ROW_CASES(3, kind, lines)                                                                                             \
