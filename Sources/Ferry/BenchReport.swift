@@ -78,6 +78,7 @@ struct BenchReport {
                 members["limit_gbps"] = .number(entry.limits.read)
                 members["instruction"] = .string(entry.instruction)
             }
+            if let mean = row.figure.meanTokensPerSecond { members["mean_tokens_per_second"] = .number(mean) }
             if let overhead = row.figure.overhead { members["overhead_percent"] = .number(overhead * 100) }
             if let ratio = row.ratio { members["ratio"] = .number(ratio) }
             return .object(members)

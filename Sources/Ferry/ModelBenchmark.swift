@@ -24,6 +24,8 @@ struct BenchFigure {
     var prompt: Int
     var batch: Int
     var tokensPerSecond: Double
+    /// The same from the mean time of a decoding step: stalls count. Nil for prefill.
+    var meanTokensPerSecond: Double?
     /// Useful operations (2 per multiply-add) and bytes that must be read, per second.
     var gigaflops: Double
     /// Those of them that attention does.
@@ -81,6 +83,7 @@ final class ModelBenchmark {
         for _ in 0..<repeats {
             for index in 0..<generate { steps.append(decodeStep(batch, position: prompt + index)) }
         }
+        let mean = steps.reduce(0, +) / Double(steps.count)
         let seconds = steps.sorted()[steps.count / 2]
         let shape = weights.configuration.shape
         let context = Double(prompt + generate / 2)
@@ -89,7 +92,8 @@ final class ModelBenchmark {
         let attention = Double(shape.layers * shape.heads * shape.headDimension) * 4 * context
         let flops = (Double(operations.layers + operations.head) + attention) * Double(batch)
         return BenchFigure(
-            phase: "decode", prompt: prompt, batch: batch, tokensPerSecond: Double(batch) / seconds, gigaflops: flops / seconds / 1e9,
+            phase: "decode", prompt: prompt, batch: batch, tokensPerSecond: Double(batch) / seconds, meanTokensPerSecond: Double(batch) / mean,
+            gigaflops: flops / seconds / 1e9,
             attentionGigaflops: attention * Double(batch) / seconds / 1e9, gigabytes: (Double(weights.stepBytes) + keyValueBytes) / seconds / 1e9)
     }
 

@@ -126,7 +126,8 @@ def ferry(arguments, forms):
         for result in report["results"]:
             figure = result["phase"], result["prompt"], result["batch"]
             if figure in FIGURES and (generate > 1 or figure[0] == "prefill"):
-                figures[result["weights"]][figure] = result["tokens_per_second"]
+                # llama.cpp counts all steps of a run; a median would leave our stalls out.
+                figures[result["weights"]][figure] = result.get("mean_tokens_per_second", result["tokens_per_second"])
     return figures
 
 
