@@ -61,6 +61,16 @@ INLINE uint32_t v_equal(V x, float y) {
            (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x.b, all, _CMP_EQ_OQ)) << 8;
 }
 
+// Bit j: lane j of x is NaN.
+INLINE uint32_t v_nan(V x) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x.a, x.a, _CMP_UNORD_Q)) |
+           (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x.b, x.b, _CMP_UNORD_Q)) << 8;
+}
+// Zero where x < y.
+INLINE V v_zero_below(V x, V y) {
+    return EACH(_mm256_and_ps(x.a, _mm256_cmp_ps(x.a, y.a, _CMP_NLT_UQ)), _mm256_and_ps(x.b, _mm256_cmp_ps(x.b, y.b, _CMP_NLT_UQ)));
+}
+
 // 2^n of x as in the scalar twin: x + CK_ROUND holds n in its low bits.
 INLINE __m256 exp2_8(__m256 x) {
     __m256 alive = _mm256_cmp_ps(x, _mm256_set1_ps(CK_EXP_MIN), _CMP_NLT_UQ);

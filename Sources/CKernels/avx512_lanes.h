@@ -45,6 +45,11 @@ INLINE float v_greatest(V x) {
 // Bit j: lane j of x equals y.
 INLINE uint32_t v_equal(V x, float y) { return _mm512_cmp_ps_mask(x, _mm512_set1_ps(y), _CMP_EQ_OQ); }
 
+// Bit j: lane j of x is NaN.
+INLINE uint32_t v_nan(V x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q); }
+// Zero where x < y.
+INLINE V v_zero_below(V x, V y) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_NLT_UQ), x); }
+
 // As in the scalar twin: x + CK_ROUND holds the whole part in its low bits.
 INLINE V v_exp2(V x) {
     __mmask16 alive = _mm512_cmp_ps_mask(x, _mm512_set1_ps(CK_EXP_MIN), _CMP_NLT_UQ);

@@ -170,13 +170,16 @@ void ck_attend_join(ck_isa isa, const ck_attention *a, size_t spans, float *stat
     tables[isa]->finish(a, all);
 }
 
-size_t ck_argmax(ck_isa isa, const float *x, size_t count) {
+ck_largest ck_find_largest(ck_isa isa, const float *x, size_t count) {
     assert(count > 0);
-    return tables[isa]->argmax(x, count);
+    return tables[isa]->find_largest(x, count);
 }
 
-double ck_sum_exp(ck_isa isa, const float *x, size_t count, float maximum, float scale) {
-    return tables[isa]->sum_exp(x, count, maximum, scale);
+double ck_exponentiate(ck_isa isa, const float *x, size_t count, float maximum, float factor, float floor, float *weights, double *sums) {
+    tables[isa]->exponentiate(x, count, maximum, factor, floor, weights, sums);
+    double sum = 0;
+    for (size_t i = 0; i < (count + CK_LOGIT_BLOCK - 1) / CK_LOGIT_BLOCK; i++) sum += sums[i];
+    return sum;
 }
 
 uint64_t ck_probe_arithmetic(ck_isa isa, ck_type type, uint64_t rounds, float *sink) {

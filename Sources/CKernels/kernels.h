@@ -23,8 +23,8 @@ typedef struct ck_table {
     void (*attend_span)(const ck_attention *, size_t, float *);
     void (*join)(size_t, size_t, const float *, float *);
     void (*finish)(const ck_attention *, const float *);
-    size_t (*argmax)(const float *, size_t);
-    double (*sum_exp)(const float *, size_t, float, float);
+    ck_largest (*find_largest)(const float *, size_t);
+    void (*exponentiate)(const float *, size_t, float, float, float, float *, double *);
     uint64_t (*probe_arithmetic)(ck_type, uint64_t, float *);
     uint64_t (*probe_read)(const void *, size_t);
 } ck_table;

@@ -128,34 +128,35 @@ static void from_float(const float *source, ck_type type, size_t count, void *ou
     }
 }
 
-static size_t argmax(const float *x, size_t count) {
+static ck_largest find_largest(const float *x, size_t count) {
     V greatest = v_all(-INFINITY);
+    uint32_t nan = 0;
     for (size_t j = 0; j < count; j += 16) {
-        size_t n = piece(count, j);
+        const size_t n = piece(count, j);
         V a = n == 16 ? v_load(x + j) : v_keep_n(v_load_n(x + j, n), n, greatest);
+        nan |= v_nan(a);
         greatest = v_max(a, greatest);
     }
     const float value = v_greatest(greatest);
     for (size_t j = 0; j < count; j += 16) {
-        size_t n = piece(count, j);
+        const size_t n = piece(count, j);
         uint32_t equal = v_equal(v_load_n(x + j, n), value) & (0xffffu >> (16 - n));
-        if (equal) return j + (size_t)__builtin_ctz(equal);
+        if (equal) return (ck_largest){value, j + (size_t)__builtin_ctz(equal), nan != 0};
     }
-    return 0;
+    return (ck_largest){value, 0, nan != 0};
 }
 
-static double sum_exp(const float *x, size_t count, float maximum, float scale) {
-    const V m = v_all(maximum), factor = v_all(scale * (float)CK_LOG2E);
-    double sum = 0;
-    for (size_t first = 0; first < count; first += 1024) {
-        const size_t end = count - first < 1024 ? count : first + 1024;
+static void exponentiate(const float *x, size_t count, float maximum, float factor, float floor, float *weights, double *sums) {
+    const V m = v_all(maximum), f = v_all(factor), least = v_all(floor);
+    for (size_t first = 0; first < count; first += CK_LOGIT_BLOCK) {
+        const size_t end = count - first < CK_LOGIT_BLOCK ? count : first + CK_LOGIT_BLOCK;
         V lanes = v_zero();
         for (size_t j = first; j < end; j += 16) {
-            size_t n = piece(end, j);
-            V e = v_exp2(v_mul(v_sub(v_load_n(x + j, n), m), factor));
-            lanes = v_add(lanes, n == 16 ? e : v_keep_n(e, n, v_zero()));
+            const size_t n = piece(end, j);
+            V w = v_zero_below(v_exp2(v_mul(v_sub(v_load_n(x + j, n), m), f)), least);
+            lanes = v_add(lanes, n == 16 ? w : v_keep_n(w, n, v_zero()));
+            if (weights) v_store_n(weights + j, w, n);
         }
-        sum += (double)v_sum(lanes);
+        sums[first / CK_LOGIT_BLOCK] = (double)v_sum(lanes);
     }
-    return sum;
 }

@@ -224,26 +224,31 @@ static void finish(const ck_attention *a, const float *state) {
 
 // ---- Logits and probes ------------------------------------------------------------------------------------------------------
 
-static size_t argmax(const float *x, size_t count) {
-    size_t best = 0;
+static ck_largest find_largest(const float *x, size_t count) {
+    ck_largest largest = {-INFINITY, 0, false};
     bool found = false;
-    for (size_t i = 0; i < count; i++)
-        if (x[i] == x[i] && (!found || x[i] > x[best])) {
-            best = i;
+    for (size_t i = 0; i < count; i++) {
+        if (x[i] != x[i]) largest.nan = true;
+        else if (!found || x[i] > largest.value) {
+            largest.value = x[i];
+            largest.index = i;
             found = true;
         }
-    return best;
+    }
+    return largest;
 }
 
-static double sum_exp(const float *x, size_t count, float maximum, float scale) {
-    double sum = 0;
-    float factor = scale * (float)CK_LOG2E;
-    for (size_t first = 0; first < count; first += 1024) {
+static void exponentiate(const float *x, size_t count, float maximum, float factor, float floor, float *weights, double *sums) {
+    for (size_t first = 0; first < count; first += CK_LOGIT_BLOCK) {
         float lane[16] = {0};
-        for (size_t i = first; i < count && i < first + 1024; i++) lane[i % 16] += exp2_poly((x[i] - maximum) * factor);
-        sum += (double)add_lanes(lane);
+        for (size_t i = first; i < count && i < first + CK_LOGIT_BLOCK; i++) {
+            float w = exp2_poly((x[i] - maximum) * factor);
+            if (w < floor) w = 0;
+            lane[i % 16] += w;
+            if (weights) weights[i] = w;
+        }
+        sums[first / CK_LOGIT_BLOCK] = (double)add_lanes(lane);
     }
-    return sum;
 }
 
 static uint64_t probe_arithmetic(ck_type type, uint64_t rounds, float *sink) {
@@ -264,5 +269,5 @@ static uint64_t probe_read(const void *bytes, size_t count) {
 
 const ck_table ck_scalar_table = {
     multiply, operand_rows, rms_norm, head_norm, rotate, silu_multiply, to_float, from_float, write_kv,
-    attend_span, join, finish, argmax, sum_exp, probe_arithmetic, probe_read,
+    attend_span, join, finish, find_largest, exponentiate, probe_arithmetic, probe_read,
 };

@@ -12,6 +12,9 @@ package final class ModelRunner: StepModel {
     private var logits: FloatMatrix
     private var batch = Batch()
     private let seats: [SamplingSeat]
+    private let clock = SystemClock()
+    /// What the last step spent in the model itself: without zeroed pages and sampling.
+    package private(set) var forwardTime = Duration.zero
 
     /// - Parameter pages: KV pages to take memory for. `model.limits.logitRows` bounds how many sequences may sample in a step.
     /// - Throws: `FileError` when the system refuses the memory.
@@ -20,8 +23,8 @@ package final class ModelRunner: StepModel {
         memory = try KeyValueMemory(geometry: model.weights.keyValueGeometry, pages: pages)
         logits = try model.logitMatrix(rows: model.limits.logitRows)
         // Two for each thread: one that is delayed leaves the other's work to the rest.
-        let vocabulary = model.shape.vocabulary
-        seats = (0..<model.team.threads * 2).map { _ in SamplingSeat(Sampler(vocabulary: vocabulary)) }
+        let (vocabulary, scan) = (model.shape.vocabulary, LogitScan(instructionSet: model.team.instructionSet))
+        seats = (0..<model.team.threads * 2).map { _ in SamplingSeat(Sampler(vocabulary: vocabulary, scan: scan)) }
     }
 
     package func run(_ plan: StepPlan) -> [SampleOutcome?] {
@@ -30,7 +33,9 @@ package final class ModelRunner: StepModel {
         for segment in plan.segments {
             batch.append(plan.tokens[segment.rows], position: segment.position, pages: segment.pages, logits: segment.samples ? .last : .none)
         }
+        let started = clock.now
         model.forward(batch, memory: memory, into: &logits)
+        forwardTime = clock.now.since(started)
         return sample(plan)
     }
 

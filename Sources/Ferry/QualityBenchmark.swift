@@ -27,6 +27,7 @@ final class QualityBenchmark {
     private let memories: [KeyValueMemory]
     private var logits: [LogitRows] = []
     private let context: Int
+    private let scan = LogitScan()
 
     /// Tokens of a step: bounds the memory of its logits.
     private static let step = 64
@@ -58,10 +59,10 @@ final class QualityBenchmark {
                     let next = Int(tokens[first + row + 1])
                     logits[0].rows.withRow(row) { reference in
                         logits[1].rows.withRow(row) { other in
-                            let places = (LogitScan.largest(of: reference), LogitScan.largest(of: other))
+                            let places = (scan.largest(of: reference), scan.largest(of: other))
                             let sums = (
-                                Double(places.0.value) + LogitScan.logSumOfExponentials(reference, minus: places.0.value),
-                                Double(places.1.value) + LogitScan.logSumOfExponentials(other, minus: places.1.value)
+                                Double(places.0.value) + scan.logSumOfExponentials(reference, minus: places.0.value),
+                                Double(places.1.value) + scan.logSumOfExponentials(other, minus: places.1.value)
                             )
                             surprise[0] += sums.0 - Double(reference[next])
                             surprise[1] += sums.1 - Double(other[next])

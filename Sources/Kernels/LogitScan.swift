@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Glibc
 
 /// A value and where it was.
@@ -14,11 +15,8 @@ package struct ScoredIndex: Sendable, Equatable {
     package func precedes(_ other: ScoredIndex) -> Bool { value != other.value ? value > other.value : index < other.index }
 }
 
-/// Passes over one row of logits: what a sampler does once per token and vocabulary entry.
-///
-/// Plain Swift vectors of eight: the work is small beside a step of the model, and one code path gives the same draws on
-/// every instruction set.
-package enum LogitScan {
+/// Passes over one row of logits: what a sampler does once per token and vocabulary entry. Equal bits on every instruction set.
+package struct LogitScan: Sendable {
     package struct Largest: Sendable, Equatable {
         package var value: Float
         /// The lowest index with that value.
@@ -26,56 +24,66 @@ package enum LogitScan {
         package var hasNaN: Bool
     }
 
+    /// Weights in a block of sums.
+    package static let blockCount = Int(CK_LOGIT_BLOCK)
+
+    private let instructionSet: InstructionSet
+
+    package init(instructionSet: InstructionSet = .best) { self.instructionSet = instructionSet }
+
     /// The largest of at least one value. NaN is reported and otherwise ignored.
-    package static func largest(of values: Span<Float>) -> Largest {
+    package func largest(of values: Span<Float>) -> Largest {
         precondition(!values.isEmpty, "the largest of no logits")
-        return unsafe values.withUnsafeBufferPointer { values in
-            var lanes = SIMD8<Float>(repeating: -.infinity)
-            var numbers = SIMDMask<SIMD8<Int32>>(repeating: true)
-            unsafe forEachVector(values, padding: -.infinity) { _, vector in
-                numbers = numbers .& (vector .== vector)
-                lanes.replace(with: vector, where: vector .> lanes)
-            }
-            let value = lanes.max()
-            let index = unsafe values.firstIndex(of: value) ?? 0
-            return Largest(value: value, index: index, hasNaN: numbers != SIMDMask(repeating: true))
-        }
+        let found = unsafe values.withUnsafeBufferPointer { unsafe ck_find_largest(instructionSet.cSet, $0.baseAddress, $0.count) }
+        return Largest(value: found.value, index: found.index, hasNaN: found.nan)
     }
 
     /// ln Σ exp(v − `largest`). `largest` must be the largest value, finite.
-    package static func logSumOfExponentials(_ values: Span<Float>, minus largest: Float) -> Double {
-        unsafe values.withUnsafeBufferPointer { values in
-            var sum = SIMD8<Double>(repeating: 0)
-            unsafe forEachVector(values, padding: -.infinity) { _, vector in
-                sum += SIMD8<Double>(exponential((vector - largest) * log2OfE))
+    package func logSumOfExponentials(_ values: Span<Float>, minus largest: Float) -> Double {
+        var sums = [Double](repeating: 0, count: Self.blocks(values.count))
+        return unsafe values.withUnsafeBufferPointer { values in
+            unsafe sums.withUnsafeMutableBufferPointer { sums in
+                unsafe log(ck_exponentiate(instructionSet.cSet, values.baseAddress, values.count, largest, Self.log2OfE, 0, nil, sums.baseAddress))
             }
-            return log(sum.sum())
         }
     }
 
-    /// Replaces each v by w = exp((v − `largest`) · `scale`), or by 0 where w < `floor`; returns Σ w.
-    package static func exponentiate(_ values: inout [Float], minus largest: Float, scale: Float, zeroBelow floor: Float)
-        -> Double
-    {
-        let factor = scale * log2OfE
-        return unsafe values.withUnsafeMutableBufferPointer { values in
-            var sum = SIMD8<Double>(repeating: 0)
-            let source = UnsafeBufferPointer(values)
-            let target = UnsafeMutableRawBufferPointer(values)
-            unsafe forEachVector(source, padding: -.infinity) { offset, vector in
-                // The largest itself is exactly 1, also where `scale` is huge.
-                var weight = exponential((vector - largest) * factor)
-                weight.replace(with: 0, where: weight .< floor)
-                sum += SIMD8<Double>(weight)
-                if offset + 8 <= source.count {
-                    unsafe target.storeBytes(of: weight, toByteOffset: offset * 4, as: SIMD8<Float>.self)
-                } else {
-                    for lane in 0..<(source.count - offset) { unsafe values[offset + lane] = weight[lane] }
+    /// The weights w = exp((v − `largest`) · `scale`), or 0 where w < `floor`; returns Σ w.
+    ///
+    /// - Parameters:
+    ///   - weights: as many as there are values.
+    ///   - sums: receives the sums of the weights' blocks of `blockCount`; their sum, in order, is what is returned.
+    package func exponentiate(
+        _ values: Span<Float>, minus largest: Float, scale: Float, zeroBelow floor: Float, into weights: inout [Float], sums: inout [Double]
+    ) -> Double {
+        precondition(weights.count == values.count && sums.count == Self.blocks(values.count), "\(values.count) values into \(weights.count)")
+        return unsafe values.withUnsafeBufferPointer { values in
+            unsafe weights.withUnsafeMutableBufferPointer { weights in
+                unsafe sums.withUnsafeMutableBufferPointer { sums in
+                    unsafe ck_exponentiate(
+                        instructionSet.cSet, values.baseAddress, values.count, largest, scale * Self.log2OfE, floor, weights.baseAddress,
+                        sums.baseAddress)
                 }
             }
-            return sum.sum()
         }
     }
+
+    /// The same in place of the values.
+    package func exponentiate(
+        _ values: inout [Float], minus largest: Float, scale: Float, zeroBelow floor: Float, sums: inout [Double]
+    ) -> Double {
+        precondition(sums.count == Self.blocks(values.count), "sums of \(sums.count) blocks for \(values.count) values")
+        return unsafe values.withUnsafeMutableBufferPointer { values in
+            unsafe sums.withUnsafeMutableBufferPointer { sums in
+                unsafe ck_exponentiate(
+                    instructionSet.cSet, values.baseAddress, values.count, largest, scale * Self.log2OfE, floor, values.baseAddress,
+                    sums.baseAddress)
+            }
+        }
+    }
+
+    /// Blocks of `count` weights.
+    package static func blocks(_ count: Int) -> Int { (count + blockCount - 1) / blockCount }
 
     package static func copy(_ values: Span<Float>, into target: inout [Float]) {
         precondition(values.count == target.count, "\(values.count) values into room for \(target.count)")
@@ -87,53 +95,20 @@ package enum LogitScan {
     /// Replaces `found` by all values that are at least `cutoff`, in order of index.
     package static func gather(_ values: [Float], atLeast cutoff: Float, into found: inout [ScoredIndex]) {
         found.removeAll(keepingCapacity: true)
-        unsafe values.withUnsafeBufferPointer { values in
-            unsafe forEachVector(values, padding: -.infinity) { offset, vector in
-                guard any(vector .>= cutoff) else { return }
+        unsafe values.withUnsafeBytes { raw in
+            let whole = values.count / 8 * 8
+            for offset in stride(from: 0, to: whole, by: 8) {
+                let vector = unsafe raw.loadUnaligned(fromByteOffset: offset * 4, as: SIMD8<Float>.self)
+                guard any(vector .>= cutoff) else { continue }
                 for lane in 0..<8 where vector[lane] >= cutoff {
                     found.append(ScoredIndex(value: vector[lane], index: Int32(truncatingIfNeeded: offset + lane)))
                 }
+            }
+            for index in whole..<values.count where values[index] >= cutoff {
+                found.append(ScoredIndex(value: values[index], index: Int32(truncatingIfNeeded: index)))
             }
         }
     }
 
     private static let log2OfE: Float = 1.442695040888963
-
-    /// Calls `body` with each eight values and the index of the first; the last call is filled up with `padding`.
-    @inline(always)
-    private static func forEachVector(
-        _ values: UnsafeBufferPointer<Float>, padding: Float, _ body: (Int, SIMD8<Float>) -> Void
-    ) {
-        let raw = UnsafeRawBufferPointer(values)
-        var offset = 0
-        while offset + 8 <= values.count {
-            body(offset, unsafe raw.loadUnaligned(fromByteOffset: offset * 4, as: SIMD8<Float>.self))
-            offset += 8
-        }
-        guard offset < values.count else { return }
-        var vector = SIMD8<Float>(repeating: padding)
-        for lane in 0..<(values.count - offset) { unsafe vector[lane] = values[offset + lane] }
-        body(offset, vector)
-    }
-
-    /// 2^x for x ≤ 0, to 2 units in the last place; 0 below 2⁻¹²⁵. Taylor polynomial of 2^f, |f| ≤ ½, to degree 7.
-    @inline(always)
-    private static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
-        let isTiny = .!(x .>= -125)
-        let x = x.replacing(with: 0, where: isTiny)
-        // Adding and subtracting 1.5 · 2²³ rounds to the nearest whole number, whose bits are then the low bits.
-        let shifted = x + 12_582_912
-        let fraction = x - (shifted - 12_582_912)
-        var p = SIMD8<Float>(repeating: 1.525273380405984e-5)
-        p = p * fraction + 1.540353039338161e-4
-        p = p * fraction + 1.333355814642844e-3
-        p = p * fraction + 9.618129107628477e-3
-        p = p * fraction + 5.550410866482158e-2
-        p = p * fraction + 2.402265069591007e-1
-        p = p * fraction + 6.931471805599453e-1
-        p = p * fraction + 1
-        let exponent = unsafe unsafeBitCast(shifted, to: SIMD8<UInt32>.self) &<< 23
-        let result = unsafe unsafeBitCast(unsafeBitCast(p, to: SIMD8<UInt32>.self) &+ exponent, to: SIMD8<Float>.self)
-        return result.replacing(with: 0, where: isTiny)
-    }
 }

@@ -28,9 +28,11 @@ package enum SamplingError: Error, Equatable, CustomStringConvertible {
 
 extension SamplingParameters {
     /// Whether the choice is the likeliest token of the unmodified logits.
-    func isPlainGreedy(position: Int) -> Bool {
-        temperature < Sampler.greedyTemperature && !penalizes && logitBias.isEmpty
-            && (position >= minTokens || stopTokens.isEmpty)
+    func isPlainGreedy(position: Int) -> Bool { temperature < Sampler.greedyTemperature && !adjustsLogits(position: position) }
+
+    /// Whether single tokens' logits are changed before the choice at `position`.
+    func adjustsLogits(position: Int) -> Bool {
+        penalizes || !logitBias.isEmpty || (position < minTokens && !stopTokens.isEmpty)
     }
 
     /// Checks every value's domain.

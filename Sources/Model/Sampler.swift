@@ -1,5 +1,5 @@
 package import Inference
-internal import Kernels
+package import Kernels
 
 /// Chooses the next token of one sequence from its row of logits.
 ///
@@ -8,8 +8,11 @@ internal import Kernels
 /// excluded throughout.
 package struct Sampler: Sendable {
     package let vocabulary: Int
+    private let scan: LogitScan
     /// Logits after penalties, later weights relative to the likeliest token.
     private var scratch: [Float]
+    /// Sums of blocks of weights.
+    private var sums: [Double]
     private var candidates: [ScoredIndex] = []
 
     /// Below this a temperature means greedy, as in vLLM.
@@ -20,10 +23,13 @@ package struct Sampler: Sendable {
     /// Tokens at least this likely, relative to the likeliest, are tried first as candidates: usually they suffice.
     private static let likelyCutoff: Float = 0x1p-6
 
-    package init(vocabulary: Int) {
+    /// - Parameter scan: draws are equal on all instruction sets.
+    package init(vocabulary: Int, scan: LogitScan = LogitScan()) {
         precondition(vocabulary > 0, "a sampler of an empty vocabulary")
         self.vocabulary = vocabulary
+        self.scan = scan
         scratch = [Float](repeating: 0, count: vocabulary)
+        sums = [Double](repeating: 0, count: LogitScan.blocks(vocabulary))
         candidates.reserveCapacity(min(vocabulary, 4096))
     }
 
@@ -37,7 +43,7 @@ package struct Sampler: Sendable {
     ) throws(SamplingError) -> SampledToken {
         precondition(logits.count == vocabulary, "\(logits.count) logits for a vocabulary of \(vocabulary)")
         try parameters.check(vocabulary: vocabulary)
-        let raw = LogitScan.largest(of: logits)
+        let raw = scan.largest(of: logits)
         guard !raw.hasNaN, raw.value < .infinity else { throw .notANumber }
 
         let token: TokenID
@@ -45,17 +51,28 @@ package struct Sampler: Sendable {
             guard raw.value > -.infinity else { throw .nothingLeft }
             token = TokenID(raw.index)
         } else {
-            adjust(logits, parameters, history, position: position)
-            let best = LogitScan.largest(of: scratch.span)
+            let adjusts = parameters.adjustsLogits(position: position)
+            var best = raw
+            if adjusts {
+                adjust(logits, parameters, history, position: position)
+                best = scan.largest(of: scratch.span)
+            }
             guard !best.hasNaN, best.value < .infinity else { throw .notANumber }
             guard best.value > -.infinity else { throw .nothingLeft }
-            token =
-                parameters.temperature < Self.greedyTemperature
-                ? TokenID(best.index) : draw(parameters, largest: best.value, position: position)
+            if parameters.temperature < Self.greedyTemperature {
+                token = TokenID(best.index)
+            } else {
+                let scale = 1 / parameters.temperature
+                let total =
+                    adjusts
+                    ? scan.exponentiate(&scratch, minus: best.value, scale: scale, zeroBelow: parameters.minP, sums: &sums)
+                    : scan.exponentiate(logits, minus: best.value, scale: scale, zeroBelow: parameters.minP, into: &scratch, sums: &sums)
+                token = draw(parameters, total: total, position: position)
+            }
         }
 
         guard let count = parameters.topLogprobs else { return SampledToken(token: token) }
-        let logSum = Double(raw.value) + LogitScan.logSumOfExponentials(logits, minus: raw.value)
+        let logSum = Double(raw.value) + scan.logSumOfExponentials(logits, minus: raw.value)
         let logprob = Float(Double(logits[Int(token)]) - logSum)
         return SampledToken(
             token: token, logprob: logprob,
@@ -64,17 +81,19 @@ package struct Sampler: Sendable {
 
     /// Log probability of `token` under the distribution that `logits` describe; nil when they describe none.
     package static func logprob(of token: TokenID, in logits: Span<Float>) -> Float? {
-        let largest = LogitScan.largest(of: logits)
+        let scan = LogitScan()
+        let largest = scan.largest(of: logits)
         guard !largest.hasNaN, largest.value.isFinite, logits.indices.contains(Int(token)) else { return nil }
-        let logSum = Double(largest.value) + LogitScan.logSumOfExponentials(logits, minus: largest.value)
+        let logSum = Double(largest.value) + scan.logSumOfExponentials(logits, minus: largest.value)
         return Float(Double(logits[Int(token)]) - logSum)
     }
 
     /// The `count` likeliest tokens, likeliest first, the lowest id first among equals. O(vocabulary + changes · count).
     package static func likeliest(_ count: Int, of logits: Span<Float>) -> [TokenLogprob] {
-        let largest = LogitScan.largest(of: logits)
+        let scan = LogitScan()
+        let largest = scan.largest(of: logits)
         guard !largest.hasNaN, largest.value.isFinite else { return [] }
-        let logSum = Double(largest.value) + LogitScan.logSumOfExponentials(logits, minus: largest.value)
+        let logSum = Double(largest.value) + scan.logSumOfExponentials(logits, minus: largest.value)
         return likeliest(min(count, mostAlternatives), of: logits, logSum: logSum)
     }
 
@@ -117,11 +136,9 @@ package struct Sampler: Sendable {
         }
     }
 
-    /// Draws from `scratch`, whose largest value is `largest`.
-    private mutating func draw(_ parameters: SamplingParameters, largest: Float, position: Int) -> TokenID {
+    /// Draws from the weights in `scratch`, which sum to `total`.
+    private mutating func draw(_ parameters: SamplingParameters, total: Double, position: Int) -> TokenID {
         let uniform = CounterGenerator.uniform(seed: parameters.seed, position: position)
-        let total = LogitScan.exponentiate(
-            &scratch, minus: largest, scale: 1 / parameters.temperature, zeroBelow: parameters.minP)
         let keepsAll = parameters.topK <= 0 || parameters.topK >= vocabulary
         if keepsAll && parameters.topP >= 1 { return drawInIDOrder(uniform * total) }
 
@@ -138,15 +155,21 @@ package struct Sampler: Sendable {
         return candidates[kept - 1].index
     }
 
-    /// The first token whose weights up to and including it exceed `target`.
+    /// The first token whose weights up to and including it exceed `target`. Whole blocks are passed over by their sums.
     private func drawInIDOrder(_ target: Double) -> TokenID {
-        var sum = 0.0
-        var last = 0
-        let weights = scratch.span
-        // Sums are taken the same way as the total was: in one order, in double precision.
-        for index in weights.indices where weights[index] > 0 {
+        var before = 0.0
+        var chosen = 0
+        for block in sums.indices where sums[block] > 0 {
+            chosen = block
+            if before + sums[block] > target { break }
+            before += sums[block]
+        }
+        let (first, weights) = (chosen * LogitScan.blockCount, scratch.span)
+        var (sum, last) = (before, first)
+        for index in first..<min(vocabulary, first + LogitScan.blockCount) where weights[index] > 0 {
             sum += Double(weights[index])
             last = index
+            // A block's sum is rounded otherwise than this one: where the target lies between the two, the block's last token has it.
             if sum > target { break }
         }
         return TokenID(last)

@@ -117,8 +117,22 @@ static void rows(ck_type type) {
         ck_silu_multiply(CK_SCALAR, type, x, x_stride, count, n, a, stride);
         ck_silu_multiply(isa, type, x, x_stride, count, n, b, stride);
         compare("silu", shape, a, b, count * stride, narrow);
-        if (ck_argmax(CK_SCALAR, x, n) != ck_argmax(isa, x, n)) fail("argmax", shape);
-        if (ck_sum_exp(CK_SCALAR, x, n, 1, 1) != ck_sum_exp(isa, x, n, 1, 1)) fail("sum of exponentials", shape);
+        for (size_t many = 0; many < 2; many++) {
+            const size_t length = many ? n + 2 * CK_LOGIT_BLOCK : n;
+            float *logits = numbers(length, 9), *v = malloc(length * 4), *w = malloc(length * 4);
+            double sums[2][4];
+            ck_largest one = ck_find_largest(CK_SCALAR, logits, length), two = ck_find_largest(isa, logits, length);
+            if (one.value != two.value || one.index != two.index || one.nan || two.nan) fail("largest", shape);
+            double all = ck_exponentiate(CK_SCALAR, logits, length, one.value, 1.5f, 0.01f, v, sums[0]);
+            if (all != ck_exponentiate(isa, logits, length, one.value, 1.5f, 0.01f, w, sums[1]) || memcmp(v, w, length * 4) ||
+                memcmp(sums[0], sums[1], (length + CK_LOGIT_BLOCK - 1) / CK_LOGIT_BLOCK * sizeof(double)))
+                fail("exponentials", shape);
+            logits[length / 2] = NAN;
+            if (!ck_find_largest(isa, logits, length).nan) fail("NaN", shape);
+            free(logits);
+            free(v);
+            free(w);
+        }
         if (n % 2 == 0) {
             float *cosine = numbers(8 * n, 1), *sine = numbers(8 * n, 1);
             memcpy(y, x, count * x_stride * 4);

@@ -316,7 +316,8 @@ static void attention(void) {
 // ---- Rows -------------------------------------------------------------------------------------------------------------------
 
 typedef struct Rows {
-    float *x, *weight, *cosine, *sine;
+    float *x, *weight, *cosine, *sine, *weights;
+    double *sums;
     void *out, *kv;
     int32_t position[64];
 } Rows;
@@ -332,8 +333,9 @@ enum { ROWS = 64, HIDDEN = 576, INNER = 1536, STRIDE = 3088, VOCABULARY = 49152 
     X(silu, 64 x 1536, ROWS * INNER * 8, ck_silu_multiply(isa, CK_BF16, s->x, STRIDE, ROWS, INNER, s->out, INNER))             \
     X(write_kv, 64 tokens of 64, ROWS * 64 * 8,                                                                                \
       ck_write_kv(isa, CK_BF16, s->x, s->x + 64, STRIDE, ROWS, 64, s->kv, 1 << 14, s->position, 0))                            \
-    X(argmax, 49152, VOCABULARY * 4, sink += ck_argmax(isa, s->x, VOCABULARY))                                                 \
-    X(sum_exp, 49152, VOCABULARY * 4, sink += (uint64_t)ck_sum_exp(isa, s->x, VOCABULARY, 2, 1))                               \
+    X(largest, 49152, VOCABULARY * 4, sink += ck_find_largest(isa, s->x, VOCABULARY).index)                                    \
+    X(exponentiate, 49152, VOCABULARY * 4,                                                                                     \
+      sink += (uint64_t)ck_exponentiate(isa, s->x, VOCABULARY, 2, 1, 0, s->weights, s->sums))                                  \
     X(from_float, 49152, VOCABULARY * 4, ck_from_float(isa, s->x, CK_BF16, VOCABULARY, s->out))
 
 #define ROW_FUNCTIONS(name, shape, bytes, call)                                                                                \
@@ -345,7 +347,8 @@ ROW_KERNELS(ROW_FUNCTIONS)
 // On one thread, in the second-level cache; the limit is a plain read of the bytes that the kernel reads.
 static void rows(void) {
     Rows s = {.x = memory(ROWS * STRIDE * 4), .weight = memory(HIDDEN * 4), .cosine = memory(32 * 4), .sine = memory(32 * 4),
-              .out = memory(ROWS * STRIDE * 4), .kv = memory(1 << 14)};
+              .out = memory(ROWS * STRIDE * 4), .kv = memory(1 << 14), .weights = memory(VOCABULARY * 4),
+              .sums = (double *)memory(VOCABULARY / CK_LOGIT_BLOCK * 8)};
     fill_floats(s.x, ROWS * STRIDE);
     // What works in place must not drift to zero or infinity.
     for (size_t i = 0; i < HIDDEN; i++) s.weight[i] = 1;

@@ -225,11 +225,20 @@ void ck_attend_join(ck_isa isa, const ck_attention *attention, size_t spans, flo
 
 // ---- Logits -----------------------------------------------------------------------------------------------------------------
 
-/// Index of the greatest x[count > 0]; the lowest among equals. NaN never wins; all NaN: 0.
-size_t ck_argmax(ck_isa isa, const float *x, size_t count);
+#define CK_LOGIT_BLOCK 1024
 
-/// Sum of exp((x - maximum) * scale) over x[count], blocks of 1024 added in order in double precision.
-double ck_sum_exp(ck_isa isa, const float *x, size_t count, float maximum, float scale);
+typedef struct ck_largest {
+    float value;        // -infinity if all are NaN
+    size_t index;       // the lowest of that value; 0 if all are NaN
+    bool nan;           // some are NaN; they count for nothing else
+} ck_largest;
+
+/// Of x[count], count > 0.
+ck_largest ck_find_largest(ck_isa isa, const float *x, size_t count);
+
+/// weights[i] = 2^((x[i] - maximum) * factor), or 0 where that is less than `floor`; weights may be null, or x. The sums of blocks of
+/// CK_LOGIT_BLOCK weights go to sums[ceil(count / CK_LOGIT_BLOCK)]; returns their sum, added in order.
+double ck_exponentiate(ck_isa isa, const float *x, size_t count, float maximum, float factor, float floor, float *weights, double *sums);
 
 // ---- The machine ------------------------------------------------------------------------------------------------------------
 
