@@ -81,7 +81,7 @@ struct BenchCommand: AsyncParsableCommand {
             var figures = [bench.prefill()]
             for batch in try batches() {
                 var figure = bench.decode(batch)
-                figure.overhead = try await engine.step(batch).map { max(0, 1 - Double(batch) / figure.tokensPerSecond / $0) }
+                figure.overhead = try await engine.overhead(batch)
                 figures.append(figure)
             }
             limits = limits.mean(with: try self.limits(probe, form))
