@@ -14,28 +14,9 @@ import random
 import signal
 import socket
 import statistics
-import subprocess
 import time
-import urllib.request
 
-
-def started(ferry, model):
-    server = subprocess.Popen(
-        [ferry, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log.level=error", *model],
-        stdout=subprocess.PIPE, text=True)
-    addresses = {}
-    while len(addresses) < 2:
-        line = server.stdout.readline()
-        if not line:
-            raise SystemExit("the server did not start")
-        what, _, address = line.strip().partition(" on ")
-        addresses[what] = address
-    return server, addresses["listening"].removeprefix("http://").split(":"), addresses["admin"]
-
-
-def model_seconds(admin):
-    text = urllib.request.urlopen(admin + "/metrics").read().decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("ferry_model_seconds_total"))
+from server import metric, started
 
 
 def first_token(connection, prompt):
@@ -66,20 +47,20 @@ def main():
     options.add_argument("--requests", type=int, default=200)
     options.add_argument("--json", action="store_true")
     arguments = options.parse_args()
-    server, (host, port), admin = started(arguments.ferry, ["--model", arguments.model] if arguments.model else [])
+    server, address, admin = started(arguments.ferry, *(["--model", arguments.model] if arguments.model else []))
     try:
-        with socket.create_connection((host, int(port))) as connection:
+        with socket.create_connection(address) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             numbers = random.Random(1)
             times = []
             for request in range(-10, arguments.requests):
                 if request == 0:
-                    before = model_seconds(admin)
+                    before = metric(admin, "ferry_model_seconds_total")
                 time.sleep(arguments.pause / 1e3)
                 seconds = first_token(connection, [numbers.randrange(300, 900) for _ in range(arguments.prompt)])
                 if request >= 0:
                     times.append(seconds)
-            model = (model_seconds(admin) - before) / arguments.requests
+            model = (metric(admin, "ferry_model_seconds_total") - before) / arguments.requests
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()

@@ -11,23 +11,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
-import urllib.request
 
-
-def started(ferry):
-    server = subprocess.Popen(
-        [ferry, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log.level=error"],
-        stdout=subprocess.PIPE, text=True)
-    addresses = {}
-    while len(addresses) < 2:
-        line = server.stdout.readline()
-        if not line:
-            raise SystemExit("the server did not start")
-        what, _, address = line.strip().partition(" on ")
-        addresses[what] = address
-    return server, addresses["listening"], addresses["admin"]
+from server import metric, started
 
 
 def thread_seconds(pid, name):
@@ -41,15 +27,9 @@ def thread_seconds(pid, name):
     raise SystemExit(f"no thread {name}")
 
 
-def metric(admin, name):
-    text = urllib.request.urlopen(admin + "/metrics").read().decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + "{") or line.startswith(name + " "))
-
-
 def stream(address, tokens, seed):
-    host, port = address.removeprefix("http://").split(":")
     body = json.dumps({"prompt": "Once", "stream": True, "max_tokens": tokens, "ignore_eos": True, "seed": seed}).encode()
-    with socket.create_connection((host, int(port))) as connection:
+    with socket.create_connection(address) as connection:
         connection.sendall(
             b"POST /v1/completions HTTP/1.1\r\nhost: ferry\r\nconnection: close\r\ncontent-type: application/json\r\n"
             + b"content-length: %d\r\n\r\n" % len(body) + body)
