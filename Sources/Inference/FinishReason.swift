@@ -10,4 +10,8 @@ package enum FinishReason: Sendable, Equatable {
     case deadlineExceeded
     /// The engine could not go on; the text is for the client.
     case failed(String)
+    /// Prefill is done, the first token is reported, and the KV waits for the worker that decodes. Never reaches a client.
+    case handedOff
+    /// This worker does not go on with it, another may: it is draining, or lost its pages. Never reaches a client.
+    case interrupted(String)
 }

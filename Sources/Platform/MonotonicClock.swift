@@ -54,5 +54,13 @@ extension Duration {
         return Double(seconds) + Double(attoseconds) * 1e-18
     }
 
+    /// Whole nanoseconds; at most 292 years, beyond which it is that.
+    package var inNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, isFar) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isBeyond) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return isFar || isBeyond ? (seconds < 0 ? .min : .max) : sum
+    }
+
     package var inMilliseconds: Double { inSeconds * 1e3 }
 }
