@@ -7,6 +7,24 @@ package protocol WorkerChannel: Sendable {
     ///
     /// - Throws: `WireError.full` when the channel's bound is reached (nothing was taken), `.closed` when the worker is gone.
     func send(_ commands: [WorkerCommand]) throws(WireError)
+
+    /// How long a prompt of `tokens` would take to its first token if it came now, as far as that is known: what is waiting and what it
+    /// adds, at the rate that was measured. Nil when nothing was.
+    func predictedPrefill(tokens: Int) -> Duration?
+
+    /// Whether something new would be begun now.
+    var isServing: Bool { get }
+}
+
+extension WorkerChannel {
+    package var isServing: Bool { true }
+
+    package func predictedPrefill(tokens: Int) -> Duration? { nil }
+}
+
+extension WorkerHello {
+    /// `system_fingerprint`: changes when answers to the same seed may.
+    package var fingerprint: String { "ferry-\(modelDigest.prefix(12))-\(instructionSet)-\(dtype)" }
 }
 
 /// The worker's end. Engine calls it from its own thread, once per step.
@@ -14,8 +32,15 @@ package protocol GatewayChannel: Sendable {
     /// Takes every command that has arrived, in order. Does not wait.
     func take() -> [WorkerCommand]
 
-    /// Waits until a command is there or the channel is closed; false when it is closed and empty.
+    /// Waits until a command is there, `wake` was called since the last wait, or the channel is closed; false when it is closed and
+    /// there is nothing else.
     func wait() async -> Bool
+
+    /// Ends a wait, or keeps the next one from beginning: something else needs the worker. Any thread, cheap, as often as one likes.
+    ///
+    /// Due with every news of a `TransferPort`, and every 100 ms while a worker has transfers: it may hold deadlines that nothing else
+    /// reminds it of while all its sequences wait.
+    func wake()
 
     /// Hands over what one step produced. Never blocks; never drops an ending.
     func deliver(_ report: StepReport)

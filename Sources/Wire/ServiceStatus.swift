@@ -15,6 +15,9 @@ package struct ServiceStatus: Sendable {
     /// When a step was last reported, or when the first sequence was started after none were running.
     package var lastProgress = MonotonicInstant(nanoseconds: 0)
 
+    /// When the oldest request came whose prompt is still being read, as of about a second ago; nil when there is none.
+    package var preparingSince: MonotonicInstant?
+
     package init() {}
 }
 

@@ -2,7 +2,7 @@ package import Inference
 package import Platform
 
 /// What the gateway tells a worker. Values only: the same messages travel in memory and over a socket.
-package enum WorkerCommand: Sendable {
+package enum WorkerCommand: Sendable, Equatable {
     /// Generate. The worker answers with exactly one ending per sequence, whatever happens.
     case start(SequenceRequest)
     /// Stop if still running: no more tokens after the next report, and an ending (`cancelled`). Unknown ids are ignored.
@@ -10,7 +10,7 @@ package enum WorkerCommand: Sendable {
 }
 
 /// One sequence to generate.
-package struct SequenceRequest: Sendable {
+package struct SequenceRequest: Sendable, Equatable {
     package var id: SequenceID
     package var prompt: [TokenID]
     package var sampling: SamplingParameters
@@ -22,10 +22,14 @@ package struct SequenceRequest: Sendable {
     package var cacheSalt: String
     /// The sequence whose prompt this one repeats (the first of `n` choices): it waits for that prefill, then shares its pages.
     package var sibling: SequenceID?
+    /// Generated tokens that the client has already, from an earlier attempt. They count as generated: for `maxTokens`, penalties and
+    /// the positions of random draws, so that what follows is what would have followed. The worker does not report them again.
+    package var emitted: [TokenID]
+    package var handoff: Handoff
 
     package init(
         id: SequenceID, prompt: [TokenID], sampling: SamplingParameters, priority: Int = 0, deadline: MonotonicInstant? = nil,
-        cacheSalt: String = "", sibling: SequenceID? = nil
+        cacheSalt: String = "", sibling: SequenceID? = nil, emitted: [TokenID] = [], handoff: Handoff = .none
     ) {
         self.id = id
         self.prompt = prompt
@@ -34,16 +38,24 @@ package struct SequenceRequest: Sendable {
         self.deadline = deadline
         self.cacheSalt = cacheSalt
         self.sibling = sibling
+        self.emitted = emitted
+        self.handoff = handoff
     }
 }
 
 /// What a worker tells the gateway after a step: one message for all its sequences, never one per token.
-package struct StepReport: Sendable {
+package struct StepReport: Sendable, Equatable {
+    /// Sequences to be handed off whose prefill begins with the step that follows: time to choose who decodes them. Reported before
+    /// that step is computed.
+    package var began: [SequenceID]
     package var tokens: [TokenEvent]
     package var endings: [SequenceEnding]
     package var load: WorkerLoad
 
-    package init(tokens: [TokenEvent] = [], endings: [SequenceEnding] = [], load: WorkerLoad = WorkerLoad()) {
+    package init(
+        began: [SequenceID] = [], tokens: [TokenEvent] = [], endings: [SequenceEnding] = [], load: WorkerLoad = WorkerLoad()
+    ) {
+        self.began = began
         self.tokens = tokens
         self.endings = endings
         self.load = load
@@ -53,14 +65,17 @@ package struct StepReport: Sendable {
 /// One generated token.
 package struct TokenEvent: Sendable, Equatable {
     package var sequence: SequenceID
+    /// Its place among the generated tokens of the sequence, from 0: whoever hears a token twice knows it.
+    package var index: Int
     package var token: TokenID
     /// Natural logarithm of the probability before temperature and filters; nil unless asked for.
     package var logprob: Float?
     /// The likeliest tokens at this position, best first; empty unless asked for.
     package var alternatives: [TokenLogprob]
 
-    package init(sequence: SequenceID, token: TokenID, logprob: Float? = nil, alternatives: [TokenLogprob] = []) {
+    package init(sequence: SequenceID, index: Int, token: TokenID, logprob: Float? = nil, alternatives: [TokenLogprob] = []) {
         self.sequence = sequence
+        self.index = index
         self.token = token
         self.logprob = logprob
         self.alternatives = alternatives
@@ -76,10 +91,14 @@ package struct SequenceEnding: Sendable, Equatable {
     package var cachedTokens: Int
     package var generatedTokens: Int
     package var timeline: SequenceTimeline
+    /// How its KV came here; nil where it was computed here.
+    package var transfer: TransferSummary?
+    /// Who did it. The gateway's own note: it does not travel.
+    package var service: ServiceRecord?
 
     package init(
         sequence: SequenceID, reason: FinishReason, promptTokens: Int, cachedTokens: Int, generatedTokens: Int,
-        timeline: SequenceTimeline = SequenceTimeline()
+        timeline: SequenceTimeline = SequenceTimeline(), transfer: TransferSummary? = nil
     ) {
         self.sequence = sequence
         self.reason = reason
@@ -87,7 +106,17 @@ package struct SequenceEnding: Sendable, Equatable {
         self.cachedTokens = cachedTokens
         self.generatedTokens = generatedTokens
         self.timeline = timeline
+        self.transfer = transfer
     }
+}
+
+/// Which workers served a sequence, and how often it had to be begun.
+package struct ServiceRecord: Sendable, Equatable {
+    package var prefillWorker = ""
+    package var decodeWorker = ""
+    package var attempts = 1
+
+    package init() {}
 }
 
 /// Where a sequence's time went inside the worker.
@@ -110,6 +139,14 @@ package struct WorkerLoad: Sendable, Equatable {
     package var prefillTokens: UInt64 = 0
     package var generatedTokens: UInt64 = 0
     package var preemptions: UInt64 = 0
+    /// Prompt tokens that wait or are being computed.
+    package var pendingPrefill = 0
+    /// Sequences past their prefill, one token a step each.
+    package var decoding = 0
+    /// Finished prefills whose pages are held for the worker that will decode them, and prefills that will be.
+    package var exports = 0
+    /// Sequences whose KV is awaited or arriving.
+    package var imports = 0
     package var prefixQueries: UInt64 = 0
     package var prefixHits: UInt64 = 0
     /// Cumulative seconds inside the model's forward pass and in whole steps.
@@ -120,7 +157,7 @@ package struct WorkerLoad: Sendable, Equatable {
 }
 
 /// What a worker says of itself when a channel opens.
-package struct WorkerHello: Sendable {
+package struct WorkerHello: Sendable, Equatable {
     package var worker: String
     package var modelName: String
     package var modelDigest: String
