@@ -7,7 +7,7 @@
 
 // Function-like macros, which Swift cannot call, under the same name with the module's prefix.
 static inline unsigned long copenssl_compiled_version(void) { return OPENSSL_VERSION_NUMBER; }
-static inline int copenssl_set_min_tls_1_2(SSL_CTX *c) { return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION); }
+static inline int copenssl_set_min_version(SSL_CTX *c, int version) { return SSL_CTX_set_min_proto_version(c, version); }
 static inline void copenssl_set_modes(SSL_CTX *c) {
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 }

@@ -16,6 +16,18 @@ package enum ApplicationProtocols: Int, Sendable {
     }
 }
 
+/// The versions of TLS that are spoken at all.
+package enum TLSVersion: Sendable {
+    case tls12, tls13
+
+    var number: Int32 {
+        switch self {
+        case .tls12: TLS1_2_VERSION
+        case .tls13: TLS1_3_VERSION
+        }
+    }
+}
+
 /// Files that make up one side's identity and trust, all PEM.
 package struct TLSFiles: Sendable, Equatable {
     /// The certificate and its intermediates, leaf first.
@@ -31,7 +43,7 @@ package struct TLSFiles: Sendable, Equatable {
     }
 }
 
-/// One side's certificates, keys and rules for TLS 1.2 and 1.3, from which sessions are made. Any thread.
+/// One side's certificates, keys and rules for TLS, from which sessions are made. Any thread.
 package final class TLSContext: Sendable {
     package enum Side: Sendable, Equatable {
         case server
@@ -41,6 +53,7 @@ package final class TLSContext: Sendable {
 
     package let side: Side
     private let protocols: ApplicationProtocols
+    private let minimumVersion: TLSVersion
     private let files: TLSFiles?
     /// A client's authorities when it has no certificate of its own.
     private let authorities: String?
@@ -50,28 +63,37 @@ package final class TLSContext: Sendable {
     ///
     /// - Throws: `TLSError` naming the file and what OpenSSL finds wrong with it, also when key and certificate do not belong
     /// together.
-    package init(server files: TLSFiles, protocols: ApplicationProtocols) throws(TLSError) {
+    package init(
+        server files: TLSFiles, protocols: ApplicationProtocols, minimumVersion: TLSVersion = .tls12
+    ) throws(TLSError) {
         self.side = .server
         self.protocols = protocols
+        self.minimumVersion = minimumVersion
         self.files = files
         self.authorities = files.peerAuthorities
-        self.current = Mutex(try Handle.make(.server, files, files.peerAuthorities, protocols))
+        self.current = Mutex(try Handle.make(.server, files, files.peerAuthorities, protocols, minimumVersion))
     }
 
     /// A client's context: with `files` it presents a certificate; `authorities` (a PEM file) replaces the system's.
-    package init(client files: TLSFiles? = nil, authorities: String? = nil, protocols: ApplicationProtocols) throws(TLSError) {
+    ///
+    /// Under TLS 1.3 a client's handshake is complete before the server has looked at its certificate: a client that is not let in
+    /// hears so afterwards, as the end of its stream.
+    package init(
+        client files: TLSFiles? = nil, authorities: String? = nil, protocols: ApplicationProtocols, minimumVersion: TLSVersion = .tls12
+    ) throws(TLSError) {
         self.side = .client
         self.protocols = protocols
+        self.minimumVersion = minimumVersion
         self.files = files
         self.authorities = authorities ?? files?.peerAuthorities
-        self.current = Mutex(try Handle.make(.client, files, self.authorities, protocols))
+        self.current = Mutex(try Handle.make(.client, files, self.authorities, protocols, minimumVersion))
     }
 
     /// Reads the files again, for renewed certificates. Running sessions keep what they began with; on error nothing changes.
     package func reload() throws(TLSError) {
         // Built under the lock: new sessions wait for the few milliseconds that parsing takes.
         try current.withLock { (handle) throws(TLSError) in
-            let fresh = try Handle.make(side, files, authorities, protocols)
+            let fresh = try Handle.make(side, files, authorities, protocols, minimumVersion)
             handle = fresh
         }
     }
@@ -92,23 +114,24 @@ private struct Handle: ~Copyable {
     let context: OpaquePointer
 
     static func make(
-        _ side: TLSContext.Side, _ files: TLSFiles?, _ authorities: String?, _ protocols: ApplicationProtocols
+        _ side: TLSContext.Side, _ files: TLSFiles?, _ authorities: String?, _ protocols: ApplicationProtocols,
+        _ minimumVersion: TLSVersion
     ) throws(TLSError) -> Handle {
         ERR_clear_error()
         guard let context = unsafe SSL_CTX_new(side == .server ? TLS_server_method() : TLS_client_method()) else {
             throw TLSError("make a TLS context")
         }
-        let handle = unsafe Handle(adopting: context)
+        let handle = unsafe Handle(adopting: context, minimumVersion)
         if let files { try handle.load(files) }
         try handle.trust(authorities, side: side)
         try handle.negotiate(protocols, side: side)
         return handle
     }
 
-    private init(adopting context: OpaquePointer) {
+    private init(adopting context: OpaquePointer, _ minimumVersion: TLSVersion) {
         unsafe self.context = context
         // These set fields and cannot fail with the constants given.
-        unsafe _ = copenssl_set_min_tls_1_2(context)
+        unsafe _ = copenssl_set_min_version(context, minimumVersion.number)
         unsafe copenssl_set_modes(context)
         unsafe copenssl_set_options(context)
     }

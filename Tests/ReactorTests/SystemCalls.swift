@@ -19,3 +19,15 @@ func abandonSocket(at path: String) {
     listen(descriptor, 1)
     close(descriptor)
 }
+
+func makePipe() -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    precondition(unsafe pipe(&ends) == 0 && ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }, "no pipe: error \(errno)")
+    return (ends[0], ends[1])
+}
+
+func writeByte(_ descriptor: Int32) { unsafe _ = write(descriptor, "x", 1) }
+
+func openFile(_ path: String) -> Int32 { unsafe open(path, O_RDONLY | O_CLOEXEC) }
+
+func closeDescriptor(_ descriptor: Int32) { close(descriptor) }
