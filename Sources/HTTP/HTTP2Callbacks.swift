@@ -17,6 +17,7 @@ func makeHTTP2Callbacks() -> OpaquePointer {
     unsafe nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
     unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, onFrameNotSent)
     unsafe nghttp2_session_callbacks_set_send_data_callback(callbacks, onSendBody)
+    unsafe nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, onFrameLength)
     unsafe nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, onUnknownFrame)
     unsafe nghttp2_session_callbacks_set_error_callback2(callbacks, onErrorMessage)
     return unsafe callbacks
@@ -82,8 +83,7 @@ private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
 @c private func onBody(
     _: OpaquePointer?, flags: UInt8, stream: Int32, bytes: UnsafePointer<UInt8>?, count: Int, user: UnsafeMutableRawPointer?
 ) -> Int32 {
-    unsafe owner(user).bodyReceived(stream: stream, UnsafeBufferPointer(start: bytes, count: count))
-    return 0
+    unsafe owner(user).bodyReceived(stream: stream, UnsafeBufferPointer(start: bytes, count: count)) ? NGHTTP2_ERR_PAUSE.rawValue : 0
 }
 
 @c private func onStreamClose(_: OpaquePointer?, stream: Int32, code: UInt32, user: UnsafeMutableRawPointer?) -> Int32 {
@@ -112,6 +112,12 @@ private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
     let bytes = unsafe UnsafeRawBufferPointer(start: message, count: count)
     unsafe owner(user).errorExplained(String(decoding: bytes, as: UTF8.self))
     return 0
+}
+
+@c private func onFrameLength(
+    _: OpaquePointer?, _: UInt8, _: Int32, _: Int32, _: Int32, peerAllows: UInt32, user: UnsafeMutableRawPointer?
+) -> Int {
+    unsafe owner(user).frameLength(peerAllows: Int(peerAllows))
 }
 
 /// Says how much of the body goes into the next DATA frame. The bytes themselves are moved by `onSendBody`.

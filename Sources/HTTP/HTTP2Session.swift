@@ -10,20 +10,26 @@ final class HTTP2Session {
 
     let side: Side
     let limits: HTTPLimits
-    private let handle: OpaquePointer
-    private(set) var streams: [StreamID: HTTP2Stream] = [:]
-    private var abuse: HTTP2FrameGuard
-    /// Where `mem_send` and the body callback write; the caller's buffer during `output`.
-    private var sink: [UInt8] = []
+    let handle: OpaquePointer
+    var streams: [StreamID: HTTP2Stream] = [:]
+    var abuse: HTTP2FrameGuard
+    /// Where `mem_send` and the body callback write; the caller's during `output`.
+    var sink = HTTPOutput()
     /// The body callback refuses to go past this length of `sink`.
-    private var sinkLimit = 0
-    private var explanation = ""
-    private var owedContinues: [StreamID] = []
-    private var drainPing = false
+    var sinkLimit = 0
+    var explanation = ""
+    var owedContinues: [StreamID] = []
+    var drainPing = false
+    /// During a `receive` with `bodies`: body bytes interrupt nghttp2 instead of being copied into an event.
+    var handsOverBodies = false
+    /// The piece of a body, inside the bytes being received, at which nghttp2 was interrupted.
+    var handedOver: (stream: StreamID, bytes: UnsafeRawBufferPointer)?
     private(set) var isDraining = false
-    private var isBroken = false
-    private(set) var failure: HTTPError?
-    private(set) var peerIsLeaving = false
+    var isBroken = false
+    var failure: HTTPError?
+    var peerIsLeaving = false
+    /// The peer's preface has come: it speaks HTTP/2, and its limits are known.
+    var hasPeerSettings = false
     var events: EventQueue
     var counters: HTTPCounters
     var date = ""
@@ -72,6 +78,7 @@ final class HTTP2Session {
             entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.streamWindow),
             entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.maximumHeaderBytes),
         ]
+        if limits.maximumFrame != HTTPLimits.smallestFrame { entries.append(entry(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits.maximumFrame)) }
         switch side {
         case .server:
             entries.append(entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.maximumConcurrentStreams))
@@ -89,7 +96,7 @@ final class HTTP2Session {
         precondition(status == 0, "nghttp2 could not \(what): \(status)")
     }
 
-    private var flagNone: UInt8 { UInt8(NGHTTP2_FLAG_NONE.rawValue) }
+    var flagNone: UInt8 { UInt8(NGHTTP2_FLAG_NONE.rawValue) }
 
     // MARK: State
 
@@ -102,10 +109,34 @@ final class HTTP2Session {
 
     // MARK: Input
 
+    /// - Parameter bodies: gets the pieces of bodies where they lie, without a copy and instead of `body` events. It is called between two
+    ///   calls of nghttp2, not from within one, so it may do everything but receive; events that came before are in the queue.
+    func receive(_ bytes: RawSpan, bodies: (StreamID, RawSpan) -> Void) {
+        guard wantsRead else { return }
+        handsOverBodies = true
+        feed(bytes, bodies)
+        handsOverBodies = false
+    }
+
     func receive(_ bytes: RawSpan) {
         guard wantsRead else { return }
-        let status = unsafe bytes.withUnsafeBytes { all in
-            unsafe nghttp2_session_mem_recv(handle, all.baseAddress?.assumingMemoryBound(to: UInt8.self), all.count)
+        feed(bytes) { _, _ in }
+    }
+
+    private func feed(_ bytes: RawSpan, _ bodies: (StreamID, RawSpan) -> Void) {
+        var status = 0
+        unsafe bytes.withUnsafeBytes { all in
+            var read = 0
+            repeat {
+                unsafe handedOver = nil
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: all[read...])
+                // Also with nothing left: after an interruption by the last bytes, what the frame's end means is still to be said.
+                status = unsafe nghttp2_session_mem_recv(handle, rest.baseAddress?.assumingMemoryBound(to: UInt8.self), rest.count)
+                guard status >= 0 else { return }
+                read += status
+                if let (stream, piece) = unsafe handedOver { bodies(stream, unsafe piece.bytes) }
+            } while unsafe handedOver != nil && !isBroken
+            unsafe handedOver = nil
         }
         if status < 0 {
             break_(status)
@@ -126,14 +157,14 @@ final class HTTP2Session {
         }
     }
 
-    private func terminate(_ code: HTTP2ErrorCode, _ detail: String) {
+    func terminate(_ code: HTTP2ErrorCode, _ detail: String) {
         failure = .protocolError(code, detail: detail)
         let status = unsafe nghttp2_session_terminate_session(handle, code.rawValue)
         if status != 0 { isBroken = true }
     }
 
     /// Streams that outlive the session's will to talk are told so.
-    private func settle() {
+    func settle() {
         guard !streams.isEmpty, isFinished else { return }
         endAllStreams(failure == .timedOut ? .cancel : .protocolError)
     }
@@ -158,166 +189,6 @@ final class HTTP2Session {
         guard !isBroken, failure == nil else { return }
         terminate(.noError, "")
         failure = .timedOut
-    }
-
-    // MARK: Callbacks of mem_recv
-
-    func headersBegan(stream id: StreamID) {
-        abuse.progress()
-        if let stream = streams[id] {
-            stream.section = HTTP2HeaderSection()
-        } else if side == .server {
-            streams[id] = HTTP2Stream(id: id)
-            share(id)
-        }
-    }
-
-    /// Streams take turns, whatever the client asked for.
-    private func share(_ id: StreamID) {
-        var priority = nghttp2_extpri(urgency: UInt32(NGHTTP2_EXTPRI_DEFAULT_URGENCY), inc: 1)
-        _ = unsafe nghttp2_session_change_extpri_stream_priority(handle, id, &priority, 1)
-    }
-
-    func headerReceived(stream id: StreamID, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
-        guard let stream = streams[id], !stream.isDead else { return }
-        unsafe stream.section.append(name: name, value: value, limits: limits)
-    }
-
-    func frameBegan(_ header: nghttp2_frame_hd) {
-        switch UInt32(header.type) {
-        case NGHTTP2_DATA.rawValue:
-            if header.length == 0, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0 { abuse.idleFrame() }
-        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue, NGHTTP2_WINDOW_UPDATE.rawValue, NGHTTP2_PING.rawValue,
-            NGHTTP2_RST_STREAM.rawValue, NGHTTP2_GOAWAY.rawValue:
-            break
-        default: abuse.idleFrame()
-        }
-    }
-
-    func frameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
-        let header = unsafe frame.pointee.hd
-        let ends = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
-        switch UInt32(header.type) {
-        case NGHTTP2_HEADERS.rawValue:
-            if let stream = streams[header.stream_id] { headComplete(stream, ends: ends) }
-        case NGHTTP2_DATA.rawValue:
-            if ends, let stream = streams[header.stream_id] { bodyComplete(stream, trailers: [:]) }
-        case NGHTTP2_RST_STREAM.rawValue:
-            counters.resetsReceived += 1
-        case NGHTTP2_PING.rawValue:
-            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0, drainPing { finishDrain() }
-        case NGHTTP2_GOAWAY.rawValue:
-            peerIsLeaving = true
-            let (last, code) = unsafe (frame.pointee.goaway.last_stream_id, frame.pointee.goaway.error_code)
-            events.append(.goingAway(lastStream: last, HTTP2ErrorCode(rawValue: code)))
-        default: break
-        }
-    }
-
-    func invalidFrameReceived() {
-        abuse.streamError()
-        counters.streamErrors += 1
-    }
-
-    func errorExplained(_ message: String) { explanation = message }
-
-    private func headComplete(_ stream: HTTP2Stream, ends: Bool) {
-        guard !stream.isDead else { return }
-        if stream.receivedHead {
-            // Trailers: nghttp2 has checked that they end the stream.
-            if stream.section.excess != nil {
-                reset(stream.id, .enhanceYourCalm, tell: true)
-            } else {
-                bodyComplete(stream, trailers: stream.section.headers)
-            }
-            return
-        }
-        switch side {
-        case .server: requestComplete(stream, ends: ends)
-        case .client:
-            let response = stream.section.response()
-            guard response.status >= 200 else { return }
-            stream.receivedHead = true
-            stream.receivedEnd = ends
-            if stream.section.excess != nil {
-                reset(stream.id, .enhanceYourCalm, tell: true)
-            } else {
-                events.append(.response(stream.id, response, endOfBody: ends))
-            }
-        }
-        stream.section = HTTP2HeaderSection()
-    }
-
-    private func requestComplete(_ stream: HTTP2Stream, ends: Bool) {
-        stream.receivedHead = true
-        stream.receivedEnd = ends
-        counters.requests += 1
-        do {
-            let head = try stream.section.request(limits: limits)
-            stream.isHead = head.method == "HEAD"
-            if !ends, head.headers.list("expect", contains: "100-continue") {
-                stream.owesContinue = true
-                owedContinues.append(stream.id)
-            }
-            stream.announced = true
-            events.append(.request(stream.id, head, endOfBody: ends))
-        } catch {
-            counters.refusals += 1
-            abuse.streamError()
-            let answer = RefusalAnswer(error, requestID: refusalID(connection: name, number: counters.refusals))
-            stream.isHead = stream.section.method == "HEAD"
-            respond(stream.id, answer.head, endStream: false)
-            _ = unsafe write(stream.id, answer.body.span.bytes)
-            finish(stream.id, trailers: [:])
-        }
-    }
-
-    func bodyReceived(stream id: StreamID, _ bytes: UnsafeBufferPointer<UInt8>) {
-        abuse.progress()
-        guard let stream = streams[id], !stream.isDead, stream.announced else {
-            // Nobody will consume it; the connection's window must not shrink for it.
-            _ = unsafe nghttp2_session_consume_connection(handle, bytes.count)
-            return
-        }
-        stream.unconsumed += bytes.count
-        guard let discarded = stream.discarded else { return unsafe events.append(.body(id, Array(bytes))) }
-        stream.discarded = discarded + bytes.count
-        consumed(id, bytes.count)
-        if discarded + bytes.count > limits.streamWindow { stopBody(id) }
-    }
-
-    /// Whether the response is complete and the rest of the request is being thrown away.
-    func isDiscarding(_ id: StreamID) -> Bool { streams[id]?.discarded != nil }
-
-    /// Asks the client to stop sending what nobody needs.
-    func stopBody(_ id: StreamID) {
-        guard let stream = streams[id], !stream.receivedEnd, !stream.isDead, !isBroken else { return }
-        check(unsafe nghttp2_submit_rst_stream(handle, flagNone, id, HTTP2ErrorCode.noError.rawValue), "reset a stream")
-    }
-
-    private func bodyComplete(_ stream: HTTP2Stream, trailers: HTTPHeaders) {
-        stream.receivedEnd = true
-        guard !stream.isDead, stream.announced, stream.discarded == nil else { return }
-        events.append(.bodyEnd(stream.id, trailers: trailers))
-    }
-
-    func streamClosed(_ id: StreamID, _ code: HTTP2ErrorCode) {
-        guard let stream = streams.removeValue(forKey: id) else { return }
-        if stream.unconsumed > 0 { _ = unsafe nghttp2_session_consume_connection(handle, stream.unconsumed) }
-        guard stream.announced else { return }
-        // RST_STREAM(NO_ERROR) after a complete response only says that the rest of the request is not needed.
-        let responseComplete = side == .server ? stream.finishing : stream.receivedEnd
-        let isWhole = !stream.isDead && code == .noError && responseComplete
-        if isWhole { abuse.served() } else if !stream.isDead { events.append(.reset(id, code)) }
-        events.append(.streamClosed(id))
-    }
-
-    func consumed(_ id: StreamID, _ count: Int) {
-        guard let stream = streams[id], !isBroken else { return }
-        let known = min(count, stream.unconsumed)
-        guard known > 0 else { return }
-        stream.unconsumed -= known
-        _ = unsafe nghttp2_session_consume(handle, id, known)
     }
 
     // MARK: Drain
@@ -397,21 +268,38 @@ final class HTTP2Session {
         check(status, "submit a response")
     }
 
-    private func append(_ headers: HTTPHeaders, to fields: inout [(String, String)]) {
+    func append(_ headers: HTTPHeaders, to fields: inout [(String, String)]) {
         for field in headers.fields where !HTTP1ResponseWriter.isConnectionSpecific(field.name) || field.name == "te" {
             fields.append((field.name, field.value))
         }
     }
 
     func write(_ id: StreamID, _ bytes: RawSpan) -> Int {
-        guard let stream = streams[id], !stream.isDead, !isBroken else { return 0 }
+        guard let stream = writable(id) else { return bufferedBytes(id) }
+        stream.out.append(bytes)
+        return wrote(stream)
+    }
+
+    /// A large array is kept as it is until it has left.
+    func write(_ id: StreamID, _ bytes: consuming [UInt8]) -> Int {
+        guard let stream = writable(id) else { return bufferedBytes(id) }
+        stream.out.append(bytes)
+        return wrote(stream)
+    }
+
+    private func writable(_ id: StreamID) -> HTTP2Stream? {
+        guard let stream = streams[id], !stream.isDead, !isBroken else { return nil }
         precondition(stream.submitted, "a body before the head on stream \(id)")
-        guard !stream.bodyless, !stream.finishing, bytes.byteCount > 0 else { return stream.out.count }
+        guard !stream.bodyless, !stream.finishing else { return nil }
         guard stream.out.count <= limits.maximumBufferedOutput else {
             reset(id, .enhanceYourCalm, tell: true)
-            return 0
+            return nil
         }
-        stream.out.append(bytes)
+        return stream
+    }
+
+    private func wrote(_ stream: HTTP2Stream) -> Int {
+        guard !stream.out.isEmpty else { return 0 }
         if stream.out.count > limits.highWater { stream.aboveHighWater = true }
         resume(stream)
         return stream.out.count
@@ -425,7 +313,7 @@ final class HTTP2Session {
         if !stream.bodyless { resume(stream) }
     }
 
-    private func resume(_ stream: HTTP2Stream) {
+    func resume(_ stream: HTTP2Stream) {
         guard stream.deferred else { return }
         stream.deferred = false
         check(unsafe nghttp2_session_resume_data(handle, stream.id), "resume a body")
@@ -442,12 +330,18 @@ final class HTTP2Session {
 
     func bufferedBytes(_ id: StreamID) -> Int { streams[id]?.out.count ?? 0 }
 
-    /// Appends to `buffer` until it has grown by `maximum` bytes or there is nothing to send; a frame is never cut,
-    /// so the growth may be one frame (16 KiB and 9 bytes) more.
     func output(into buffer: inout [UInt8], maximum: Int) {
+        var pieces = HTTPOutput()
+        output(into: &pieces, maximum: maximum)
+        buffer.append(contentsOf: &pieces)
+    }
+
+    /// Appends to `output` until it has grown by `maximum` bytes or there is nothing to send; a frame is never cut,
+    /// so the growth may be one frame (`HTTPLimits.maximumFrame` and 9 bytes) more.
+    func output(into output: inout HTTPOutput, maximum: Int) {
         sendOwedContinues()
-        swap(&sink, &buffer)
-        defer { swap(&sink, &buffer) }
+        swap(&sink, &output)
+        defer { swap(&sink, &output) }
         sinkLimit = sink.count + maximum
         while !isBroken, sink.count < sinkLimit {
             var piece: UnsafePointer<UInt8>?
@@ -458,7 +352,7 @@ final class HTTP2Session {
             } else if count == 0 {
                 break
             } else {
-                unsafe sink.append(contentsOf: UnsafeBufferPointer(start: piece, count: count))
+                unsafe sink.append(UnsafeBufferPointer(start: piece, count: count))
             }
         }
         settle()
@@ -474,86 +368,6 @@ final class HTTP2Session {
             check(status, "submit 100")
         }
         owedContinues.removeAll()
-    }
-
-    // MARK: Callbacks of mem_send
-
-    enum BodyPlan {
-        case wait
-        case send(count: Int, last: Bool, trailersFollow: Bool)
-    }
-
-    func planBody(stream id: StreamID, maximum: Int) -> BodyPlan {
-        // A reset is already queued before this frame.
-        guard let stream = streams[id], !stream.isDead else { return .wait }
-        let count = min(maximum, stream.out.count)
-        let last = stream.finishing && count == stream.out.count
-        guard count > 0 || last else {
-            stream.deferred = true
-            return .wait
-        }
-        let trailersFollow = last && !stream.trailers.isEmpty
-        if trailersFollow {
-            var fields: [(String, String)] = []
-            append(stream.trailers, to: &fields)
-            let status = unsafe HTTP2FieldBlock(fields).withFields { block in
-                unsafe nghttp2_submit_trailer(handle, id, block.baseAddress, block.count)
-            }
-            check(status, "submit trailers")
-        }
-        stream.promised = count
-        return .send(count: count, last: last, trailersFollow: trailersFollow)
-    }
-
-    /// Moves one DATA frame to the caller's buffer; false when the caller has enough for now.
-    func moveBody(stream id: StreamID, header: UnsafeBufferPointer<UInt8>, count: Int) -> Bool {
-        guard sink.count < sinkLimit else { return false }
-        unsafe sink.append(contentsOf: header)
-        guard let stream = streams[id], stream.out.count >= count else {
-            preconditionFailure("nghttp2 sends \(count) bytes of stream \(id) that are not there")
-        }
-        stream.out.move(count, to: &sink)
-        stream.promised = 0
-        abuse.progress()
-        if stream.aboveHighWater, stream.out.count < limits.lowWater {
-            stream.aboveHighWater = false
-            if !stream.finishing, !stream.isDead { events.append(.drained(id)) }
-        }
-        return true
-    }
-
-    func frameSent(_ frame: UnsafePointer<nghttp2_frame>) {
-        let header = unsafe frame.pointee.hd
-        switch UInt32(header.type) {
-        case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
-            guard side == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
-                let stream = streams[header.stream_id], !stream.receivedEnd, !stream.isDead
-            else { return }
-            // RFC 9113, 8.1: the response is complete without the rest of the request, and RST_STREAM(NO_ERROR) may ask for it to stop. But
-            // curl 7.88 takes a reset that it reads together with the response for a failure, so the rest is thrown away for a while.
-            guard stream.announced else { return stopBody(stream.id) }
-            stream.discarded = 0
-            consumed(stream.id, stream.unconsumed)
-        case NGHTTP2_GOAWAY.rawValue:
-            let code = HTTP2ErrorCode(rawValue: unsafe frame.pointee.goaway.error_code)
-            guard code != .noError else { return }
-            counters.errorGoAways += 1
-            if failure == nil { failure = .protocolError(code, detail: explanation) }
-        default: break
-        }
-    }
-
-    /// A request that could not be opened (the peer is leaving, it was cancelled first, the numbers are used up) ends here,
-    /// and so does a response whose head nghttp2 finds too large.
-    func frameNotSent(_ header: nghttp2_frame_hd) {
-        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = streams[header.stream_id] else { return }
-        guard side == .client else {
-            reset(stream.id, .internalError, tell: true)
-            return
-        }
-        streams[stream.id] = nil
-        if !stream.isDead { events.append(.reset(stream.id, .refusedStream)) }
-        events.append(.streamClosed(stream.id))
     }
 
     // MARK: Upgrade

@@ -16,6 +16,8 @@ package final class HTTPClientConnection {
     package var failure: HTTPError? { session.failure }
     /// The server has announced that it takes no more requests on this connection.
     package var peerIsLeaving: Bool { session.peerIsLeaving }
+    /// The server's first SETTINGS have come.
+    package var hasPeerSettings: Bool { session.hasPeerSettings }
     package var bufferedBytes: Int { session.bufferedBytes }
 
     package var counters: HTTPCounters {
@@ -23,6 +25,12 @@ package final class HTTPClientConnection {
         counters.bytesReceived = received
         counters.bytesSent = sent
         return counters
+    }
+
+    /// - Parameter bodies: as `HTTPServerConnection.receive`.
+    package func receive(_ bytes: RawSpan, bodies: (StreamID, RawSpan) -> Void) {
+        received += bytes.byteCount
+        session.receive(bytes, bodies: bodies)
     }
 
     package func receive(_ bytes: RawSpan) {
@@ -36,6 +44,9 @@ package final class HTTPClientConnection {
 
     package func consumed(_ stream: StreamID, _ count: Int) { session.consumed(stream, count) }
 
+    /// Asks the server for a sign of life: any byte received afterwards may be it.
+    package func ping() { session.ping() }
+
     package func peerClosed() { session.peerClosed() }
 
     /// Opens a stream. With `endStream` the request is complete; otherwise `write` and `finish` follow. `nil` when the server accepts
@@ -47,7 +58,7 @@ package final class HTTPClientConnection {
     package func write(_ stream: StreamID, _ bytes: RawSpan) -> Int { session.write(stream, bytes) }
 
     @discardableResult
-    package func write(_ stream: StreamID, _ bytes: [UInt8]) -> Int { unsafe session.write(stream, bytes.span.bytes) }
+    package func write(_ stream: StreamID, _ bytes: consuming [UInt8]) -> Int { session.write(stream, bytes) }
 
     package func finish(_ stream: StreamID, trailers: HTTPHeaders = [:]) { session.finish(stream, trailers: trailers) }
 
@@ -58,6 +69,16 @@ package final class HTTPClientConnection {
     /// Appends about `maximum` bytes for the socket to `buffer`; returns how many.
     @discardableResult
     package func output(into buffer: inout [UInt8], maximum: Int) -> Int {
+        guard maximum > 0 else { return 0 }
+        let start = buffer.count
+        session.output(into: &buffer, maximum: maximum)
+        sent += buffer.count - start
+        return buffer.count - start
+    }
+
+    /// The same without copying what was written in large arrays.
+    @discardableResult
+    package func output(into buffer: inout HTTPOutput, maximum: Int) -> Int {
         guard maximum > 0 else { return 0 }
         let start = buffer.count
         session.output(into: &buffer, maximum: maximum)

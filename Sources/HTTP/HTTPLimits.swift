@@ -38,5 +38,21 @@ package struct HTTPLimits: Sendable {
     /// a frame's header arrives, hence more than its own 8; `maximumHeaderBytes` bounds the memory.
     package var maximumContinuations = 32
 
+    /// HTTP/2: the longest frame that the peer may send (SETTINGS_MAX_FRAME_SIZE), and the longest DATA frame that is sent to a peer that
+    /// allows as much. Beyond: FRAME_SIZE_ERROR. 16 KiB, the least that the protocol knows, lets streams take turns often.
+    package var maximumFrame = smallestFrame
+    package static let smallestFrame = 16 << 10
+
     package init() {}
+
+    /// For connections between processes of the fleet, which carry few streams with much in them.
+    package static var link: HTTPLimits {
+        var limits = HTTPLimits()
+        limits.maximumFrame = 256 << 10
+        limits.streamWindow = 8 << 20
+        limits.connectionWindow = 16 << 20
+        limits.highWater = 2 << 20
+        limits.lowWater = 1 << 20
+        return limits
+    }
 }

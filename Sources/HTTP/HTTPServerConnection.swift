@@ -1,3 +1,5 @@
+internal import Platform
+
 /// The server's side of one connection, any version of HTTP, without sockets, threads or clocks.
 ///
 /// The rhythm: feed what the socket gave (`receive`), drain `nextEvent()`, perform, then take `output` for the socket until the socket's
@@ -6,7 +8,7 @@
 /// and closing at once would answer that with a reset, which could destroy the last answer.
 ///
 /// Calls that name a stream that has ended do nothing: the peer may end any stream at any time.
-/// Not Sendable; belongs to one thread. No call is re-entrant and no call calls out.
+/// Not Sendable; belongs to one thread. No call is re-entrant, and none calls out but `receive` with `bodies`.
 package final class HTTPServerConnection {
     package enum Negotiated: Sendable {
         /// In clear: the first bytes decide between HTTP/1.1 (with `Upgrade: h2c`) and HTTP/2.
@@ -100,11 +102,27 @@ package final class HTTPServerConnection {
 
     // MARK: Input
 
+    /// - Parameter bodies: over HTTP/2, gets the pieces of bodies where they lie in `bytes`, instead of `body` events. Drain the events
+    ///   first when it is called: they came before. Everything may be called inside but this method; `consumed` is still the owner's to say.
+    package func receive(_ bytes: RawSpan, bodies: (StreamID, RawSpan) -> Void) {
+        guard bytes.byteCount > 0, !isClosedEarly else { return }
+        received += bytes.byteCount
+        if sniffed != nil {
+            sniff(bytes) { $0.receive($1, bodies: bodies) }
+        } else if let http2 {
+            upgradeAllowance = nil
+            http2.receive(bytes, bodies: bodies)
+        } else {
+            http1?.receive(bytes)
+            upgradeIfAsked()
+        }
+    }
+
     package func receive(_ bytes: RawSpan) {
         guard bytes.byteCount > 0, !isClosedEarly else { return }
         received += bytes.byteCount
         if sniffed != nil {
-            sniff(bytes)
+            sniff(bytes) { $0.receive($1) }
         } else if let http2 {
             upgradeAllowance = nil
             http2.receive(bytes)
@@ -117,7 +135,7 @@ package final class HTTPServerConnection {
     package func receive(_ bytes: [UInt8]) { unsafe receive(bytes.span.bytes) }
 
     /// Holds bytes back while they could be the start of the preface.
-    private func sniff(_ bytes: RawSpan) {
+    private func sniff(_ bytes: RawSpan, receiving: (HTTP2Session, RawSpan) -> Void) {
         var first = sniffed ?? []
         unsafe bytes.withUnsafeBytes { unsafe first.append(contentsOf: $0) }
         let preface = HTTPServerConnection.preface
@@ -133,7 +151,7 @@ package final class HTTPServerConnection {
             session.name = name
             http2 = session
             http1 = nil
-            unsafe session.receive(first.span.bytes)
+            receiving(session, first.rawSpan)
         } else {
             unsafe http1?.receive(first.span.bytes)
             upgradeIfAsked()
@@ -216,7 +234,10 @@ package final class HTTPServerConnection {
     }
 
     @discardableResult
-    package func write(_ stream: StreamID, _ bytes: [UInt8]) -> Int { unsafe write(stream, bytes.span.bytes) }
+    package func write(_ stream: StreamID, _ bytes: consuming [UInt8]) -> Int {
+        if let http2 { return http2.write(stream, bytes) }
+        return http1?.write(stream, bytes.rawSpan) ?? 0
+    }
 
     /// Completes the response. Trailers are sent over HTTP/2 and in chunked bodies, and dropped elsewhere.
     package func finish(_ stream: StreamID, trailers: HTTPHeaders = [:]) {
@@ -236,10 +257,19 @@ package final class HTTPServerConnection {
 
     package func bufferedBytes(_ stream: StreamID) -> Int { http2?.bufferedBytes(stream) ?? http1?.bufferedBytes(stream) ?? 0 }
 
-    /// Appends bytes for the socket to `buffer`, about `maximum` of them (HTTP/2 frames stay whole: up to 16 393 more).
+    /// Appends bytes for the socket to `buffer`, about `maximum` of them (HTTP/2 frames stay whole: up to `HTTPLimits.maximumFrame` and 9 more).
     /// Returns how many; 0 when there is nothing to send now.
     @discardableResult
     package func output(into buffer: inout [UInt8], maximum: Int) -> Int {
+        var pieces = HTTPOutput()
+        let count = output(into: &pieces, maximum: maximum)
+        buffer.append(contentsOf: &pieces)
+        return count
+    }
+
+    /// The same without copying what was written in large arrays.
+    @discardableResult
+    package func output(into buffer: inout HTTPOutput, maximum: Int) -> Int {
         guard maximum > 0, !isClosedEarly else { return 0 }
         let start = buffer.count
         if !prelude.isEmpty { prelude.move(prelude.count, to: &buffer) }
@@ -250,7 +280,7 @@ package final class HTTPServerConnection {
                 http2.output(into: &buffer, maximum: room)
                 if let allowance = upgradeAllowance { upgradeAllowance = allowance - (buffer.count - before) }
             } else {
-                http1?.output(into: &buffer, maximum: room)
+                buffer.append { http1?.output(into: &$0, maximum: room) }
                 upgradeIfAsked()
             }
         }

@@ -23,6 +23,8 @@ package protocol ByteStream: AnyObject {
 
     func write(_ bytes: RawSpan)
     func write(_ bytes: consuming [UInt8])
+    /// A part of an array, which is held and not copied where it is large and the stream can send it as it is.
+    func write(_ bytes: [UInt8], _ range: Range<Int>)
 
     func pauseReading()
     func resumeReading()

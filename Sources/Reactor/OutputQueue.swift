@@ -8,7 +8,15 @@ struct OutputQueue {
     /// Elements of one vectored write. The system allows 1024; 32 joined pieces already fill the largest socket buffers.
     private static let vectorLimit = 32
 
-    private var pieces: [[UInt8]] = []
+    private struct Piece {
+        var bytes: [UInt8]
+        /// Which of them are to be sent.
+        var range: Range<Int>
+        /// Small pieces may follow in the same array; nobody else holds it.
+        var isJoined: Bool
+    }
+
+    private var pieces: [Piece] = []
     /// Pieces before this one are gone; `offset` bytes of this one, too.
     private var head = 0
     private var offset = 0
@@ -21,21 +29,24 @@ struct OutputQueue {
         count += bytes.byteCount
         unsafe bytes.withUnsafeBytes { bytes in
             let last = pieces.count - 1
-            if last >= head, pieces[last].count + bytes.count <= max(Self.joinedCapacity, pieces[last].capacity) {
-                unsafe pieces[last].append(contentsOf: bytes)
+            if last >= head, pieces[last].isJoined, pieces[last].bytes.count + bytes.count <= max(Self.joinedCapacity, pieces[last].bytes.capacity) {
+                unsafe pieces[last].bytes.append(contentsOf: bytes)
+                pieces[last].range = 0..<pieces[last].bytes.count
             } else {
                 var piece: [UInt8] = []
-                piece.reserveCapacity(max(bytes.count, 4 << 10))
+                piece.reserveCapacity(max(bytes.count, bytes.count < 64 ? 64 : 4 << 10))
                 unsafe piece.append(contentsOf: bytes)
-                pieces.append(piece)
+                pieces.append(Piece(bytes: piece, range: 0..<piece.count, isJoined: true))
             }
         }
     }
 
-    mutating func append(_ bytes: consuming [UInt8]) {
-        guard bytes.count > Self.joinLimit else { return append(unsafe bytes.span.bytes) }
-        count += bytes.count
-        pieces.append(bytes)
+    mutating func append(_ bytes: consuming [UInt8]) { append(bytes, 0..<bytes.count) }
+
+    mutating func append(_ bytes: [UInt8], _ range: Range<Int>) {
+        guard range.count > Self.joinLimit else { return append(unsafe bytes.span.bytes.extracting(range)) }
+        count += range.count
+        pieces.append(Piece(bytes: bytes, range: range, isJoined: false))
     }
 
     /// Calls `body` with the first bytes of the queue as vector elements, valid for the call.
@@ -54,9 +65,10 @@ struct OutputQueue {
             return unsafe body(UnsafeBufferPointer(rebasing: vectors[..<filled]))
         }
         let skipped = filled == 0 ? offset : 0
-        return unsafe pieces[index].withUnsafeBytes { bytes in
-            let start = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress! + skipped)
-            let vector = unsafe uv_buf_t(base: start.assumingMemoryBound(to: CChar.self), len: bytes.count - skipped)
+        let range = pieces[index].range
+        return unsafe pieces[index].bytes.withUnsafeBytes { bytes in
+            let start = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress! + range.lowerBound + skipped)
+            let vector = unsafe uv_buf_t(base: start.assumingMemoryBound(to: CChar.self), len: range.count - skipped)
             unsafe vectors.initializeElement(at: filled, to: vector)
             return unsafe gather(filled + 1, into: vectors, body)
         }
@@ -66,9 +78,10 @@ struct OutputQueue {
     mutating func take(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         var taken = 0
         while taken < buffer.count, head < pieces.count {
-            let part = min(buffer.count - taken, pieces[head].count - offset)
-            unsafe pieces[head].withUnsafeBytes { bytes in
-                unsafe buffer.baseAddress!.advanced(by: taken).copyMemory(from: bytes.baseAddress! + offset, byteCount: part)
+            let part = min(buffer.count - taken, pieces[head].range.count - offset)
+            let start = pieces[head].range.lowerBound + offset
+            unsafe pieces[head].bytes.withUnsafeBytes { bytes in
+                unsafe buffer.baseAddress!.advanced(by: taken).copyMemory(from: bytes.baseAddress! + start, byteCount: part)
             }
             taken += part
             drop(part)
@@ -82,14 +95,14 @@ struct OutputQueue {
         count -= number
         var left = number
         while left > 0 {
-            let available = pieces[head].count - offset
+            let available = pieces[head].range.count - offset
             if left < available {
                 offset += left
                 return
             }
             left -= available
             offset = 0
-            pieces[head] = []
+            pieces[head].bytes = []
             head += 1
         }
         if head == pieces.count {

@@ -45,9 +45,11 @@ package final class Reactor: @unchecked Sendable {
     private var open: [String: Int] = [:]
     private var waitingForEnd: [CheckedContinuation<Void, Never>] = []
 
-    /// - Parameter name: shown by `top` and debuggers (15 bytes are kept).
+    /// - Parameters:
+    ///   - name: shown by `top` and debuggers (15 bytes are kept).
+    ///   - readBuffer: how much one read takes at most. 64 KiB is what libuv itself suggests; more only helps few streams with much in them.
     /// - Throws: `UVError` when the system has no descriptors or memory for a loop.
-    package init(name: String) throws(UVError) {
+    package init(name: String, readBuffer: Int = 64 << 10) throws(UVError) {
         self.name = name
         self.mailbox = Mutex(Mailbox())
         self.startedAt = SystemClock().now
@@ -55,8 +57,7 @@ package final class Reactor: @unchecked Sendable {
         unsafe wake = .allocate(capacity: 1)
         unsafe beforeSleep = .allocate(capacity: 1)
         unsafe heartbeat = .allocate(capacity: 1)
-        // 64 KiB: what libuv itself suggests per read; larger reads only help a single bulk stream.
-        unsafe readBuffer = .allocate(byteCount: 64 << 10, alignment: 64)
+        unsafe self.readBuffer = .allocate(byteCount: readBuffer, alignment: 64)
         unsafe plaintextBuffer = .allocate(byteCount: 16 << 10, alignment: 64)
         // A peer that has gone must be an EPIPE of one stream, not the end of the process.
         _ = signal(SIGPIPE, SIG_IGN)

@@ -19,6 +19,9 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
     package private(set) var bytesReceived: UInt64 = 0
     package private(set) var bytesSent: UInt64 = 0
 
+    /// What a write that waits for room takes with it when much is waiting: a page.
+    private static let leastRequest = 4 << 10
+
     private let isUnix: Bool
     /// A `uv_tcp_t` or `uv_pipe_t`; both begin with a `uv_stream_t`, which begins with a `uv_handle_t`.
     private let memory: UnsafeMutableRawPointer
@@ -85,6 +88,11 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
     package func write(_ bytes: consuming [UInt8]) {
         guard mayWrite() else { return }
         queue.append(bytes)
+    }
+
+    package func write(_ bytes: [UInt8], _ range: Range<Int>) {
+        guard mayWrite() else { return }
+        queue.append(bytes, range)
     }
 
     package func finishWriting() {
@@ -156,7 +164,9 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
 
     private func startRequest() {
         let request = reactor.spareWrites.popLast() ?? WriteRequest()
-        request.count = unsafe queue.take(into: request.bytes)
+        // It waits for the socket to have room again; what is sent with it is copied, what follows is not.
+        let length = queue.count > WriteRequest.capacity ? Self.leastRequest : WriteRequest.capacity
+        request.count = unsafe queue.take(into: UnsafeMutableRawBufferPointer(rebasing: request.bytes[..<length]))
         unsafe request.request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
         inFlight = request
         var vector = unsafe uv_buf_t(base: request.bytes.baseAddress!.assumingMemoryBound(to: CChar.self), len: request.count)

@@ -69,6 +69,8 @@ package final class TLSStream: ByteStream {
 
     package func write(_ bytes: consuming [UInt8]) { write(unsafe bytes.span.bytes) }
 
+    package func write(_ bytes: [UInt8], _ range: Range<Int>) { write(unsafe bytes.span.bytes.extracting(range)) }
+
     package func finishWriting() {
         guard transport.isOpen, !wantsFinish else { return }
         wantsFinish = true

@@ -11,6 +11,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     private enum Phase { case handshaking, open, lingering, closing }
 
     let stream: any ByteStream
+    /// The same, where the server is shapeable and the connection in clear.
+    let shaped: ShapedStream?
     let server: ServerFloor
     /// In the order of arrival.
     let number: Int
@@ -41,12 +43,14 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             phase = .handshaking
             let secure = TLSStream(over: transport, context: tls)
             stream = secure
+            shaped = nil
             secure.onEstablished = { [unowned self] in
                 self.begin(self.stream.negotiatedProtocol == "h2" ? .http2 : .http1, scheme: "https")
             }
         } else {
             phase = .open
-            stream = transport
+            shaped = server.isShapeable ? ShapedStream(over: transport, shape: server.shape, seed: UInt64(number)) : nil
+            stream = shaped ?? transport
         }
         stream.drainMark = server.limits.socketQueue / 2
         stream.receiver = self
@@ -69,7 +73,11 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
     func stream(_ stream: any ByteStream, didReceive bytes: RawSpan) {
         guard phase == .open, let http else { return }
         server.counters.bytesReceived += UInt64(bytes.byteCount)
-        http.receive(bytes)
+        http.receive(bytes) { id, piece in
+            drainEvents()
+            if let exchange = exchanges[id] { take(piece, for: exchange) }
+            http.consumed(id, piece.byteCount)
+        }
         drainEvents()
         // Not only at the end of the turn: within one, the loop hands on all that the system has.
         if !http.wantsRead { stream.pauseReading() }
@@ -120,10 +128,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         case .request(let id, let head, let isWhole):
             begin(id, head, isWhole: isWhole)
         case .body(let id, let bytes):
-            if let exchange = exchanges[id] { take(bytes, for: exchange) }
+            if let exchange = exchanges[id] { take(bytes.rawSpan, for: exchange) }
             http?.consumed(id, bytes.count)
         case .bodyEnd(let id, _):
-            if let exchange = exchanges[id] { deliver(exchange) }
+            if let exchange = exchanges[id] { bodyEnded(exchange) }
         case .reset(let id, let code):
             exchanges[id]?.wasReset(code)
         case .drained(let id):
@@ -142,16 +150,23 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         server.counters.exchangesOpen += 1
         let exchange = Exchange(id: server.nextExchange(), stream: id, head: head, on: self)
         exchanges[id] = exchange
+        if server.handler.streamsBody(for: head) {
+            exchange.deliverHead()
+            server.handler.handle(exchange)
+            if isWhole { exchange.endBody() }
+            return
+        }
         if isWhole { return deliver(exchange) }
         let limit = server.handler.bodyLimit(for: head)
         if let announced = head.contentLength, announced > limit { refuseSize(exchange, limit) }
     }
 
-    private func take(_ bytes: [UInt8], for exchange: Exchange) {
+    private func take(_ bytes: RawSpan, for exchange: Exchange) {
+        if exchange.streamsBody { return exchange.pass(bytes) }
         guard !exchange.isBodyOver, !exchange.isEnded else { return }
         let limit = server.handler.bodyLimit(for: exchange.head)
-        guard exchange.body.count + bytes.count <= limit else { return refuseSize(exchange, limit) }
-        guard server.reserveBody(bytes.count) else {
+        guard exchange.body.count + bytes.byteCount <= limit else { return refuseSize(exchange, limit) }
+        guard server.reserveBody(bytes.byteCount) else {
             server.counters.bodiesWithoutRoom += 1
             return refuse(exchange, 503, "too many request bytes are waiting; try again")
         }
@@ -168,6 +183,10 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
         exchange.refuseBody()
         _ = exchange.takeBody()
         server.handler.refuse(exchange, status: status, reason: reason)
+    }
+
+    private func bodyEnded(_ exchange: Exchange) {
+        if exchange.streamsBody { exchange.endBody() } else { deliver(exchange) }
     }
 
     private func deliver(_ exchange: Exchange) {
@@ -205,8 +224,7 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             let count = http.output(into: &buffer, maximum: server.limits.socketQueue - stream.queuedBytes)
             if count > 0 {
                 server.counters.bytesSent += UInt64(count)
-                unsafe stream.write(buffer.span.bytes)
-                buffer.removeAll(keepingCapacity: true)
+                buffer.drain(keeping: 2 * server.limits.socketQueue, small: { stream.write($0) }, large: { stream.write($0, $1) })
             }
             if !drainEvents(), count == 0 { return }
         }
@@ -314,7 +332,8 @@ final class Connection: ByteStreamReceiver, TurnEndParticipant {
             http?.stopBody(exchange.stream)
             return flushLater()
         }
-        guard !exchange.isBodyOver else {
+        // Who streams a body may be silent for as long as its handler lets it.
+        guard !exchange.isBodyOver, !exchange.streamsBody else {
             if exchange.isStalled(now: now), now.since(exchange.lastProgress) >= limits.stallTimeout {
                 exchange.breakOff(.enhanceYourCalm, .slowReader)
             }

@@ -34,7 +34,12 @@ package final class Exchange {
 
     /// The client has taken enough of what was buffered, after `isFull` had been true; time to write more.
     package var onDrained: (() -> Void)?
-    /// Called exactly once, also when all went well, unless the request was refused before the handler saw it. Let go of both
+    /// Where the body streams (`RequestHandler.streamsBody`): its pieces as they come, valid for the call, and its end. Set them in `handle`.
+    /// The client may send as much again once `onBody` has returned. Neither is called after the response was finished or the exchange has
+    /// ended; what still comes is thrown away.
+    package var onBody: ((RawSpan) -> Void)?
+    package var onBodyEnd: (() -> Void)?
+    /// Called exactly once, also when all went well, unless the request was refused before the handler saw it. Let go of the
     /// closures' captures here: they are dropped after the call.
     package var onClosed: ((ExchangeEnd) -> Void)?
 
@@ -107,7 +112,16 @@ package final class Exchange {
     ///
     /// - Returns: bytes that now wait for the client; 0 once the exchange has ended.
     @discardableResult
-    package func write(_ bytes: RawSpan) -> Int {
+    package func write(_ bytes: RawSpan) -> Int { write(bytes.byteCount) { $0.write(stream, bytes) } }
+
+    /// A large array is held, not copied, until it has left.
+    @discardableResult
+    package func write(_ bytes: consuming [UInt8]) -> Int {
+        let bytes = bytes
+        return write(bytes.count) { $0.write(stream, bytes) }
+    }
+
+    private func write(_ count: Int, _ body: (HTTPServerConnection) -> Int) -> Int {
         guard let connection, !isEnded else { return 0 }
         precondition(state == .streaming, "exchange \(id) is written to while \(state)")
         guard bufferedBytes <= connection.server.limits.maximumBufferedResponse else {
@@ -116,14 +130,11 @@ package final class Exchange {
         }
         // Waiting begins now, however long the answer took.
         if bufferedBytes == 0 { lastProgress = reactor.now }
-        written += UInt64(bytes.byteCount)
-        let waiting = connection.http?.write(stream, bytes) ?? 0
+        written += UInt64(count)
+        let waiting = connection.http.map(body) ?? 0
         connection.flushLater()
         return waiting
     }
-
-    @discardableResult
-    package func write(_ bytes: [UInt8]) -> Int { unsafe write(bytes.span.bytes) }
 
     /// Completes a streamed response.
     package func finish(trailers: HTTPHeaders = [:]) {
@@ -149,6 +160,8 @@ package final class Exchange {
     // MARK: For the connection
 
     private(set) var isDelivered = false
+    /// The handler has the head and gets the body piece by piece.
+    private(set) var streamsBody = false
     /// The body is complete, or is not wanted any more.
     private(set) var isBodyOver = false
     /// When the last byte of the body came, or the last byte of the response was taken.
@@ -157,7 +170,7 @@ package final class Exchange {
     private var written: UInt64 = 0
     private var takenBefore: UInt64 = 0
 
-    func appendBody(_ bytes: [UInt8]) { received.append(contentsOf: bytes) }
+    func appendBody(_ bytes: RawSpan) { unsafe bytes.withUnsafeBytes { unsafe received.append(contentsOf: $0) } }
 
     func deliver() -> Bool {
         guard !isBodyOver else { return false }
@@ -165,6 +178,28 @@ package final class Exchange {
         isDelivered = true
         return true
     }
+
+    func deliverHead() {
+        streamsBody = true
+        isDelivered = true
+    }
+
+    /// Hands a piece of a streamed body on.
+    func pass(_ bytes: RawSpan) {
+        guard wantsBody else { return }
+        onBody?(bytes)
+    }
+
+    func endBody() {
+        guard wantsBody else { return }
+        isBodyOver = true
+        let tell = onBodyEnd
+        onBody = nil
+        onBodyEnd = nil
+        tell?()
+    }
+
+    private var wantsBody: Bool { !isBodyOver && !isEnded && state != .finished }
 
     /// The rest of the body is not wanted.
     func refuseBody() { isBodyOver = true }
@@ -204,6 +239,8 @@ package final class Exchange {
         let tell = isDelivered ? onClosed : nil
         onClosed = nil
         onDrained = nil
+        onBody = nil
+        onBodyEnd = nil
         tell?(reason)
     }
 }

@@ -18,15 +18,25 @@ package actor HTTPServer {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe reactor.asUnownedSerialExecutor() }
 
-    /// - Parameter handler: moves to the reactor; nobody else holds it.
-    package init(on reactor: Reactor, limits: ServerLimits = ServerLimits(), handler: sending any RequestHandler) {
+    /// - Parameters:
+    ///   - shapeable: whether `shape` may be set; connections in clear then go through a `ShapedStream`.
+    ///   - handler: moves to the reactor; nobody else holds it.
+    package init(on reactor: Reactor, limits: ServerLimits = ServerLimits(), shapeable: Bool = false, handler: sending any RequestHandler) {
         self.reactor = reactor
-        self.floor = ServerFloor(limits: limits, handler: handler)
+        self.floor = ServerFloor(limits: limits, handler: handler, shapeable: shapeable)
     }
 
     /// - Parameter actor: lives on the same reactor, which every request checks.
-    package init(on reactor: Reactor, limits: ServerLimits = ServerLimits(), actor: some RequestActor) {
-        self.init(on: reactor, limits: limits, handler: IsolatedHandler(actor))
+    package init(on reactor: Reactor, limits: ServerLimits = ServerLimits(), shapeable: Bool = false, actor: some RequestActor) {
+        self.init(on: reactor, limits: limits, shapeable: shapeable, handler: IsolatedHandler(actor))
+    }
+
+    /// How what this server sends is slowed down or broken, on connections there are and those to come; nil: not at all.
+    package var shape: LinkShape? { floor.shape }
+
+    package func setShape(_ shape: LinkShape?) {
+        precondition(floor.isShapeable, "a shape for a server that was not made shapeable")
+        floor.shape = shape
     }
 
     package var counters: ServerCounters { floor.counters }

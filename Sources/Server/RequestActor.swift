@@ -5,11 +5,14 @@ package import HTTP
 /// The meaning of the methods is that of `RequestHandler`; they are called in the actor's isolation.
 package protocol RequestActor: Actor {
     func bodyLimit(for head: HTTPHead) -> Int
+    func streamsBody(for head: HTTPHead) -> Bool
     func handle(_ exchange: Exchange)
     func refuse(_ exchange: Exchange, status: Int, reason: String)
 }
 
 extension RequestActor {
+    package func streamsBody(for head: HTTPHead) -> Bool { false }
+
     package func refuse(_ exchange: Exchange, status: Int, reason: String) {
         exchange.refuse(status: status, reason: reason)
     }
@@ -22,6 +25,8 @@ final class IsolatedHandler<Handler: RequestActor>: RequestHandler {
     init(_ handler: Handler) { self.handler = handler }
 
     func bodyLimit(for head: HTTPHead) -> Int { handler.assumeIsolated { $0.bodyLimit(for: head) } }
+
+    func streamsBody(for head: HTTPHead) -> Bool { handler.assumeIsolated { $0.streamsBody(for: head) } }
 
     // Safe by argument: an exchange belongs to the reactor, as the actor does, so it changes hands without changing threads. The
     // compiler cannot see that.

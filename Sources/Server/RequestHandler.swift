@@ -6,7 +6,11 @@ package protocol RequestHandler: AnyObject {
     /// Called for requests with a body, before any of it is read.
     func bodyLimit(for head: HTTPHead) -> Int
 
-    /// A complete request. It must be answered or aborted in the end, whatever happens; there is no time limit here.
+    /// Whether the body goes to the exchange's `onBody` as it comes: then `handle` is called as soon as the head is there, `bodyLimit` is not
+    /// asked, and the time a client takes to send the body is the handler's affair. False unless a handler says otherwise.
+    func streamsBody(for head: HTTPHead) -> Bool
+
+    /// A complete request, or the head of one whose body streams. It must be answered or aborted in the end, whatever happens; there is no time limit here.
     func handle(_ exchange: Exchange)
 
     /// Answers a request that the server refuses before its body is complete (413, 503), in the service's own error shape.
@@ -14,6 +18,8 @@ package protocol RequestHandler: AnyObject {
 }
 
 extension RequestHandler {
+    package func streamsBody(for head: HTTPHead) -> Bool { false }
+
     package func refuse(_ exchange: Exchange, status: Int, reason: String) {
         exchange.refuse(status: status, reason: reason)
     }

@@ -13,13 +13,19 @@ final class ServerFloor {
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private(set) var drainingSince: MonotonicInstant?
     private(set) var date = ""
+    /// Whether connections go through a `ShapedStream`, and how it behaves now.
+    let isShapeable: Bool
+    var shape: LinkShape? {
+        didSet { for connection in connections.values { connection.shaped?.shape = shape } }
+    }
     private var lastExchange: UInt64 = 0
-    private var buffer: [UInt8] = []
+    private var buffer = HTTPOutput()
     /// Called when a connection has gone.
     var onRoom: (() -> Void)?
 
-    init(limits: ServerLimits, handler: any RequestHandler) {
+    init(limits: ServerLimits, handler: any RequestHandler, shapeable: Bool) {
         self.limits = limits
+        self.isShapeable = shapeable
         self.handler = handler
         renewDate()
     }
@@ -37,16 +43,13 @@ final class ServerFloor {
     }
 
     /// Where connections gather output before it goes to their sockets: one buffer for all, because each flushes alone.
-    func borrowBuffer() -> [UInt8] {
-        var lent: [UInt8] = []
+    func borrowBuffer() -> HTTPOutput {
+        var lent = HTTPOutput()
         swap(&lent, &buffer)
         return lent
     }
 
-    func giveBack(_ lent: inout [UInt8]) {
-        lent.removeAll(keepingCapacity: lent.capacity <= 2 * limits.socketQueue)
-        swap(&lent, &buffer)
-    }
+    func giveBack(_ lent: inout HTTPOutput) { swap(&lent, &buffer) }
 
     func nextExchange() -> UInt64 {
         lastExchange += 1

@@ -45,4 +45,14 @@ package struct ServerLimits: Sendable {
     package var http = HTTPLimits()
 
     package init() {}
+
+    /// For listeners whose clients are links: few connections that carry much and may be without a request for as long as they answer.
+    package static var link: ServerLimits {
+        var limits = ServerLimits()
+        limits.http = .link
+        limits.socketQueue = 1 << 20
+        limits.maximumBufferedResponse = 32 << 20
+        limits.idleTimeout = .seconds(24 * 3600)
+        return limits
+    }
 }

@@ -24,6 +24,16 @@ actor H2Client {
         return id
     }
 
+    func send(_ stream: StreamID, _ bytes: [UInt8]) async throws {
+        http.write(stream, bytes)
+        try await flush()
+    }
+
+    func finish(_ stream: StreamID) async throws {
+        http.finish(stream)
+        try await flush()
+    }
+
     func reset(_ stream: StreamID, _ code: HTTP2ErrorCode = .cancel) async throws {
         http.reset(stream, code)
         try await flush()

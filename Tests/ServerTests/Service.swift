@@ -21,6 +21,8 @@ final class TestHandler: RequestHandler {
 
     func bodyLimit(for head: HTTPHead) -> Int { head.path == "/small" ? 100 : 64 << 20 }
 
+    func streamsBody(for head: HTTPHead) -> Bool { head.path.hasPrefix("/live") }
+
     func handle(_ exchange: Exchange) {
         let report = report
         let path = exchange.head.path
@@ -41,6 +43,18 @@ final class TestHandler: RequestHandler {
             exchange.abort()
             exchange.write(Array("nothing".utf8))
             exchange.finish()
+        case "/live-echo":
+            exchange.beginStream(status: 200)
+            exchange.onBody = { [unowned exchange] in exchange.write($0) }
+            exchange.onBodyEnd = { [unowned exchange] in exchange.finish(trailers: ["x-end": "1"]) }
+        case "/live-count":
+            var count = 0
+            exchange.onBody = { count += $0.byteCount }
+            exchange.onBodyEnd = { [unowned exchange] in exchange.respond(status: 200, body: Array("\(count)".utf8)) }
+        case "/live-early":
+            exchange.onBody = { _ in report.yield(.handled("/bytes after the end")) }
+            exchange.respond(status: 200, body: Array("early".utf8))
+        case "/live-stream": stream(exchange, bytes: 10_000_000, trailers: false)
         case "/hold": held.append(exchange)
         case "/release":
             for waiting in held { waiting.respond(status: 200, body: Array("released\n".utf8)) }
@@ -84,11 +98,11 @@ struct Service {
     var port: UInt16 { if case .tcp(_, let port) = endpoint { port } else { 0 } }
     var url: String { "http://\(endpoint)" }
 
-    init(limits: ServerLimits = .manual, tls: TLSContext? = nil, on text: String = "127.0.0.1:0") async throws {
+    init(limits: ServerLimits = .manual, tls: TLSContext? = nil, shapeable: Bool = false, on text: String = "127.0.0.1:0") async throws {
         let report: AsyncStream<HandlerEvent>.Continuation
         (events, report) = AsyncStream.makeStream()
         reactor = try Reactor(name: "server")
-        server = HTTPServer(on: reactor, limits: limits, handler: TestHandler(report))
+        server = HTTPServer(on: reactor, limits: limits, shapeable: shapeable, handler: TestHandler(report))
         endpoint = try await server.listen(on: Endpoint(text), tls: tls)
     }
 
