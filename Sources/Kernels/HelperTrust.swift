@@ -25,8 +25,9 @@ package struct HelperTrust: Sendable, Equatable {
 
     /// A call with helpers ended at `now`. The caller waited for them for `wait` after `work` of its own.
     package mutating func endCall(at now: UInt64, work: UInt64, wait: UInt64) {
-        // The last chunk may take a while, so a wait is measured against the work; 0.3 ms is longer than any chunk of a short call.
-        if wait > 300_000 && wait > work / 4 {
+        // A wait is measured against the work: where a thread that has a moment's work, such as a reactor's, takes a core from a helper, the
+        // call is slower than it might be, but not slower than alone. 0.3 ms is longer than any chunk of a short call.
+        if wait > 300_000 && wait > 3 * work {
             alone = now + penalty
             penalty = min(penalty * 2, Self.greatestPenalty)
             good = 0

@@ -77,6 +77,25 @@ package final class KeyValueMemory: Sendable {
         return try body(&span)
     }
 
+    /// Reads one layer of a page, for transfer.
+    package func withLayer<Result, Failure: Error>(
+        _ layer: Int, ofPage page: Int32, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let offset = geometry.offset(layer: layer, head: 0)
+        return try body(unsafe RawSpan(_unsafeStart: address(page: page) + offset, byteCount: geometry.layerBytes))
+    }
+
+    /// Copies `bytes` into one layer of a page, from `offset` of the layer on.
+    package func write(_ bytes: RawSpan, toLayer layer: Int, ofPage page: Int32, at offset: Int) {
+        precondition(
+            offset >= 0 && bytes.byteCount <= geometry.layerBytes - offset, "\(bytes.byteCount) bytes at \(offset) of a layer of \(geometry.layerBytes)")
+        let target = unsafe address(page: page) + geometry.offset(layer: layer, head: 0) + offset
+        unsafe bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            unsafe target.copyMemory(from: start, byteCount: source.count)
+        }
+    }
+
     func address(page: Int32) -> UnsafeMutableRawPointer {
         precondition(page >= 0 && page < pages, "page \(page) of \(pages)")
         return unsafe slab.base + Int(page) * pageBytes

@@ -34,6 +34,9 @@ package final class ThreadTeam {
 
     deinit { crew.stop() }
 
+    /// Nothing is to be computed for now: helpers that wait sleep at once and leave their cores to others. The next call wakes them.
+    package func rest() { crew.rest() }
+
     /// Calls `body` once for each of `0..<chunks`, in any order, on any of the threads; returns when all calls have returned.
     ///
     /// Unless another one helps it out, thread t does `ChunkShares.share(of: t, …)` in ascending order.
@@ -71,6 +74,8 @@ private final class Crew: @unchecked Sendable {
     private let gate = Atomic<Int>(0)
     private let inside = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
+    /// The gate at which waiting helpers need not spin.
+    private let resting = Atomic<Int>(-1)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
@@ -94,6 +99,8 @@ private final class Crew: @unchecked Sendable {
     func start(_ number: Int, name: String) { SystemThread.start(name: name) { self.serve(number) } }
 
     func stop() { move(gateTo: Self.stopped) }
+
+    func rest() { resting.store(gate.load(ordering: .relaxed), ordering: .relaxed) }
 
     /// Returns when the caller's own work ended and its wait for the helpers began.
     func run(chunks: Int, _ body: @escaping @Sendable (Int) -> Void) -> UInt64 {
@@ -149,7 +156,7 @@ private final class Crew: @unchecked Sendable {
                 if value != seen { return value }
                 ck_pause()
             }
-            if clock.now.since(start) > .milliseconds(1) { break }
+            if resting.load(ordering: .relaxed) == seen || clock.now.since(start) > .milliseconds(1) { break }
         }
         unsafe pthread_mutex_lock(mutex)
         sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)

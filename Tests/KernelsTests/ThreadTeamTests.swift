@@ -45,6 +45,19 @@ import Testing
         #expect(!trust.calls(at: now + 15_999_999) && trust.calls(at: now + 16_000_000))
     }
 
+    @Test func `a team that was told to rest computes all the same`() {
+        for set in [1, 3] {
+            let team = ThreadTeam(threads: set, instructionSet: .scalar)
+            let counts = Counts()
+            team.rest()
+            for _ in 0..<300 {
+                team.run(chunks: 9) { counts.add($0) }
+                #expect(counts.takeAndCheck(9))
+                team.rest()
+            }
+        }
+    }
+
     @Test func `teams come and go`() {
         for threads in 1...40 {
             let team = ThreadTeam(threads: threads % 5 + 1, instructionSet: .scalar)
