@@ -1,5 +1,5 @@
 internal import Inference
-internal import Kernels
+package import Kernels
 package import Model
 package import Platform
 package import Scheduling
@@ -16,28 +16,37 @@ package final class ModelRunner: StepModel {
     /// What the last step spent in the model itself: without zeroed pages and sampling.
     package private(set) var forwardTime = Duration.zero
 
-    /// - Parameter pages: KV pages to take memory for. `model.limits.logitRows` bounds how many sequences may sample in a step.
+    /// - Parameters:
+    ///   - model: its `limits.logitRows` bounds how many sequences may sample in a step.
+    ///   - memory: the KV pages; whoever moves pages between workers has them too.
     /// - Throws: `FileError` when the system refuses the memory.
-    package init(model: DecoderModel, pages: Int) throws(FileError) {
+    package init(model: DecoderModel, memory: KeyValueMemory) throws(FileError) {
         self.model = model
-        memory = try KeyValueMemory(geometry: model.weights.keyValueGeometry, pages: pages)
+        self.memory = memory
         logits = try model.logitMatrix(rows: model.limits.logitRows)
         // Two for each thread: one that is delayed leaves the other's work to the rest.
         let (vocabulary, scan) = (model.shape.vocabulary, LogitScan(instructionSet: model.team.instructionSet))
         seats = (0..<model.team.threads * 2).map { _ in SamplingSeat(Sampler(vocabulary: vocabulary, scan: scan)) }
     }
 
-    package func run(_ plan: StepPlan) -> [SampleOutcome?] {
+    /// With KV pages of its own.
+    package convenience init(model: DecoderModel, pages: Int) throws(FileError) {
+        try self.init(model: model, memory: KeyValueMemory(geometry: model.weights.keyValueGeometry, pages: pages))
+    }
+
+    package func run(_ plan: StepPlan, layerDone: (Int) -> Void) -> [SampleOutcome?] {
         for page in plan.freshPages { memory.zero(page: page) }
         batch.removeAll()
         for segment in plan.segments {
             batch.append(plan.tokens[segment.rows], position: segment.position, pages: segment.pages, logits: segment.samples ? .last : .none)
         }
         let started = clock.now
-        model.forward(batch, memory: memory, into: &logits)
+        model.forward(batch, memory: memory, into: &logits, layerDone: layerDone)
         forwardTime = clock.now.since(started)
         return sample(plan)
     }
+
+    package func rest() { model.team.rest() }
 
     private func sample(_ plan: StepPlan) -> [SampleOutcome?] {
         let sampling = plan.segments.indices.filter { plan.segments[$0].samples }

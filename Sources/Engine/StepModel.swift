@@ -8,5 +8,14 @@ package protocol StepModel: AnyObject {
     /// each segment that samples. `result[i]` belongs to `plan.segments[i]`, nil where it does not sample.
     ///
     /// Never fails as a whole: logits that are not numbers fail their own segment.
-    func run(_ plan: StepPlan) -> [SampleOutcome?]
+    /// - Parameter layerDone: called for each layer, in order, as soon as the KV of all rows is in place.
+    func run(_ plan: StepPlan, layerDone: (Int) -> Void) -> [SampleOutcome?]
+
+    /// There is nothing to compute for now. What only waits for the next step may sleep.
+    func rest()
+}
+
+extension StepModel {
+    package func run(_ plan: StepPlan) -> [SampleOutcome?] { run(plan) { _ in } }
+    package func rest() {}
 }

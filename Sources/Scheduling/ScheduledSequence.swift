@@ -8,13 +8,19 @@ package final class ScheduledSequence {
     package let request: SequenceRequest
     /// Order of arrival; kept through preemption, so that a preempted sequence comes back before later ones.
     package let arrival: UInt64
-    package private(set) var generated: [TokenID] = []
+    /// Those of earlier attempts first.
+    package private(set) var generated: [TokenID]
     /// Tokens (prompt, then generated) whose KV is in `table`.
     var computed = 0
     /// Prompt tokens that the first admission found in the prefix cache.
     var cachedTokens = 0
     /// The pages while running; nil while waiting.
     var table: PageTable?
+
+    /// Where it stands between two workers.
+    var phase: HandoffPhase
+    /// How its KV came here.
+    var transfer: TransferSummary?
 
     /// Whatever the model keeps for this sequence between steps; dies with it.
     package var modelState: AnyObject?
@@ -25,6 +31,8 @@ package final class ScheduledSequence {
 
     init(request: SequenceRequest, arrival: UInt64, now: MonotonicInstant) {
         self.request = request
+        self.generated = request.emitted
+        self.phase = HandoffPhase(request.handoff)
         self.arrival = arrival
         self.arrived = now
     }
@@ -37,7 +45,8 @@ package final class ScheduledSequence {
     /// Tokens that must still go through the model before the next one can be chosen: 1 while decoding.
     var missing: Int { count - computed }
 
-    package var prefilled: Bool { !generated.isEmpty || computed >= request.prompt.count }
+    /// The prompt was computed here once, or came.
+    package var prefilled: Bool { firstToken != nil || computed >= request.prompt.count }
 
     package func token(at index: Int) -> TokenID {
         index < request.prompt.count ? request.prompt[index] : generated[index - request.prompt.count]
@@ -45,6 +54,10 @@ package final class ScheduledSequence {
 
     /// Prompt and generated tokens as one array. O(count); for re-admission, not for steps.
     var tokens: [TokenID] { generated.isEmpty ? request.prompt : request.prompt + generated }
+
+    /// Tokens that it must have room for when it is admitted. An export never computes the token it chooses; others would be preempted
+    /// at once without room for it.
+    var room: Int { isExport ? count : count + 1 }
 
     /// Better-ranked sequences are served first and preempted last.
     func ranksBefore(_ other: ScheduledSequence) -> Bool {

@@ -8,24 +8,40 @@ package import Wire
 ///
 /// A pure machine: events in, plans and endings out, no clock, no thread, no floats. Owned by the engine.
 ///
+/// Hand-offs: what is prefilled for another worker takes all its pages when it is admitted, so it needs no others and is never preempted
+/// while it may be asked for; finished, its pages are leased until released or expired. Pages that are being received into are nobody
+/// else's either. Both ends come from outside, with limits in time, so that others wait for them but not for ever.
+///
 /// Progress: a decoding sequence takes pages from any that ranks worse, a prefill from other prefills, and `sequenceTokens` fits all
 /// pages, so some sequence finishes whatever the load. Nothing is truncated for memory: a preempted sequence keeps its tokens and
 /// is computed again, bit for bit, because the kernels do not depend on the batch.
 package struct Scheduler: ~Copyable {
     package let limits: SchedulerLimits
-    private var cache: PageCache
+    var cache: PageCache
     /// Best-ranked first.
-    private var waiting: [ScheduledSequence] = []
+    var waiting: [ScheduledSequence] = []
     /// Best-ranked first; each holds a page table.
-    private var running: [ScheduledSequence] = []
-    private var byID: [SequenceID: ScheduledSequence] = [:]
-    private var arrivals: UInt64 = 0
-    private var endings: [SequenceEnding] = []
-    private var preemptions: UInt64 = 0
-    private var prefillTokens: UInt64 = 0
-    private var generatedTokens: UInt64 = 0
-    private var prefixQueries: UInt64 = 0
-    private var prefixHits: UInt64 = 0
+    var running: [ScheduledSequence] = []
+    /// Best-ranked first; each holds a page table that somebody else fills.
+    var receiving: [ScheduledSequence] = []
+    /// Those above.
+    var byID: [SequenceID: ScheduledSequence] = [:]
+    /// Sequences that ended with `handedOff`, with the pages that are kept for their next worker.
+    var leases: [TransferID: ScheduledSequence] = [:]
+    /// Sequences to be handed off, from their arrival until nobody wants their pages; the leases too.
+    var outgoing: [TransferID: ScheduledSequence] = [:]
+    /// Offers that are open: being computed, or leased.
+    var offers = 0
+    /// Sequences whose KV is to come.
+    var incoming: [TransferID: ScheduledSequence] = [:]
+    var steps: [HandoffStep] = []
+    var arrivals: UInt64 = 0
+    var endings: [SequenceEnding] = []
+    var preemptions: UInt64 = 0
+    var prefillTokens: UInt64 = 0
+    var generatedTokens: UInt64 = 0
+    var prefixQueries: UInt64 = 0
+    var prefixHits: UInt64 = 0
 
     package init(limits: SchedulerLimits, cache: consuming PageCache) {
         precondition(
@@ -35,10 +51,14 @@ package struct Scheduler: ~Copyable {
         self.cache = cache
     }
 
-    deinit { precondition(running.isEmpty, "a scheduler with \(running.count) running sequences was dropped") }
+    deinit {
+        precondition(
+            running.isEmpty && receiving.isEmpty && leases.isEmpty,
+            "a scheduler with \(running.count) running, \(receiving.count) receiving and \(leases.count) leased sequences was dropped")
+    }
 
-    /// True when there is nothing to compute and nothing to report.
-    package var isIdle: Bool { waiting.isEmpty && running.isEmpty && endings.isEmpty }
+    /// True when there is nothing to compute, to wait for or to report.
+    package var isIdle: Bool { byID.isEmpty && leases.isEmpty && endings.isEmpty && steps.isEmpty }
 
     // MARK: Events
 
@@ -46,248 +66,79 @@ package struct Scheduler: ~Copyable {
     package mutating func start(_ request: SequenceRequest, now: MonotonicInstant) {
         let sequence = ScheduledSequence(request: request, arrival: arrivals, now: now)
         arrivals += 1
-        if let reason = refusal(of: request) {
-            end(sequence, .failed(reason), now: now)
-            return
-        }
+        if let reason = refusal(of: request) ?? handoffRefusal(of: request) { return refuse(sequence, .failed(reason), now: now) }
+        // An earlier attempt came to the end and could not say so.
+        if let last = request.emitted.last, let reason = finish(sequence, after: last) { return refuse(sequence, reason, now: now) }
         byID[request.id] = sequence
+        beginHandoff(of: sequence)
         enqueue(sequence)
     }
 
-    /// The client no longer wants it. Unknown and ended sequences are ignored.
+    /// A sequence arrived that cannot be served here, for this reason.
+    package mutating func refuse(_ request: SequenceRequest, _ reason: String, now: MonotonicInstant) {
+        refuse(ScheduledSequence(request: request, arrival: arrivals, now: now), .failed(reason), now: now)
+    }
+
+    /// Ends a sequence that is in no book yet.
+    private mutating func refuse(_ sequence: ScheduledSequence, _ reason: FinishReason, now: MonotonicInstant) {
+        sequence.phase = .local
+        end(sequence, reason, now: now)
+    }
+
+    /// The client no longer wants it, nor the pages it left. Unknown and ended sequences are ignored.
     package mutating func cancel(_ id: SequenceID, now: MonotonicInstant) {
-        guard let sequence = byID[id] else { return }
+        guard let sequence = byID[id] else { return endLeases(of: id) }
         end(sequence, .cancelled, now: now)
     }
 
     /// The engine is going away: every sequence ends with `reason`.
     package mutating func endAll(_ reason: FinishReason, now: MonotonicInstant) {
-        for sequence in running + waiting { end(sequence, reason, now: now) }
+        for sequence in running + receiving + waiting { end(sequence, reason, now: now) }
+        for transfer in Array(leases.keys) { endLease(transfer, untold: true) }
     }
 
     private func refusal(of request: SequenceRequest) -> String? {
         if request.prompt.isEmpty { return "the prompt has no tokens" }
         if request.sampling.maxTokens < 1 { return "max_tokens is \(request.sampling.maxTokens), at least 1 was expected" }
-        if request.prompt.count >= limits.sequenceTokens {
-            return "the prompt has \(request.prompt.count) tokens, this worker holds \(limits.sequenceTokens) of prompt and answer together"
+        let count = request.prompt.count + request.emitted.count
+        if request.prompt.count >= limits.sequenceTokens || count > limits.sequenceTokens {
+            let repeated = request.emitted.isEmpty ? "" : " and \(request.emitted.count) generated"
+            return "the prompt has \(request.prompt.count)\(repeated) tokens, this worker holds \(limits.sequenceTokens) of prompt and answer together"
         }
         if waiting.count >= limits.waitingSequences { return "\(waiting.count) sequences wait already" }
         if byID[request.id] != nil { return "the id \(request.id) is in use" }
         return nil
     }
 
-    // MARK: Planning
+    // MARK: Books
 
-    /// The next step. Empty when nothing can be computed now.
-    package mutating func plan(now: MonotonicInstant) -> StepPlan {
-        endLate(now: now)
-        var plan = StepPlan()
-        makeRoomForUrgent()
-        let preemptedBefore = preemptions
-        planDecodes(&plan)
-        planPrefills(&plan)
-        // A step that had to take pages from somebody admits nobody new.
-        if preemptions == preemptedBefore { admit(&plan, now: now) }
-        return plan
-    }
-
-    private mutating func endLate(now: MonotonicInstant) {
-        for sequence in running + waiting {
-            if let deadline = sequence.request.deadline, deadline <= now { end(sequence, .deadlineExceeded, now: now) }
-        }
-    }
-
-    /// Takes pages and places from running sequences of strictly worse priority when the first in line cannot be admitted otherwise.
-    /// Never from equals, however late they came: two sequences could take turns in preempting each other.
-    private mutating func makeRoomForUrgent() {
-        guard let urgent = waiting.first(where: { !waitsForSibling($0) }) else { return }
-        let victims = running.reversed().prefix { $0.request.priority > urgent.request.priority }
-        guard !victims.isEmpty else { return }
-        // Without regard to prefixes it may find: rather one victim too many than a search of the cache in every step.
-        let needed = Page.count(forTokens: urgent.count + 1)
-        let staying = running.dropLast(victims.count).reduce(0) { $0 + promised(to: $1) }
-        guard needed + staying <= cache.available + victims.reduce(0, { $0 + $1.heldPages }) else { return }
-        for victim in victims where needed + promisedPages > cache.available || running.count >= limits.runningSequences {
-            preempt(victim)
-        }
-    }
-
-    /// One token for each sequence that is past its prefill, best-ranked first; pages are taken from the worst-ranked.
-    private mutating func planDecodes(_ plan: inout StepPlan) {
-        var index = 0
-        while index < running.count, plan.tokens.count < limits.stepTokens {
-            let sequence = running[index]
-            index += 1
-            guard sequence.missing == 1 else { continue }
-            while !append(sequence, tokens: 1, to: &plan) {
-                let victim = running[running.count - 1]
-                preempt(victim)
-                if victim === sequence { break }
-            }
-        }
-    }
-
-    /// Further chunks of prefills that are under way. They take pages only from sequences that are not in the plan yet.
-    private mutating func planPrefills(_ plan: inout StepPlan) {
-        var index = 0
-        while index < running.count, plan.tokens.count < limits.stepTokens {
-            let sequence = running[index]
-            index += 1
-            guard sequence.missing > 1 else { continue }
-            let chunk = min(sequence.missing, limits.stepTokens - plan.tokens.count)
-            while !append(sequence, tokens: chunk, to: &plan) {
-                guard let victim = running.last(where: { $0.missing > 1 }), victim !== sequence else { return }
-                preempt(victim)
-            }
-        }
-    }
-
-    /// Waiting sequences, best-ranked first, while budget, places and pages for their whole prompt last.
-    private mutating func admit(_ plan: inout StepPlan, now: MonotonicInstant) {
-        var index = 0
-        while index < waiting.count, running.count < limits.runningSequences, plan.tokens.count < limits.stepTokens {
-            let sequence = waiting[index]
-            if waitsForSibling(sequence) {
-                index += 1
-                continue
-            }
-            let table = cache.open(for: sequence.tokens, salt: sequence.request.cacheSalt)
-            // Room for everything it has and the token it will choose: fewer would mean preempting it at once.
-            let needed = Page.count(forTokens: sequence.count + 1) - table.pages.count
-            guard needed + promisedPages <= cache.available || running.isEmpty else {
-                cache.close(table)
-                return
-            }
-            sequence.computed = table.sealed * Page.tokens
-            sequence.table = consume table
-            if sequence.noteAdmission(now) {
-                // Once: what it finds after a preemption are its own pages.
-                sequence.cachedTokens = sequence.computed
-                prefixQueries += UInt64(sequence.request.prompt.count)
-                prefixHits += UInt64(sequence.computed)
-            }
-            waiting.remove(at: index)
-            Self.insert(sequence, into: &running)
-            let chunk = min(sequence.missing, limits.stepTokens - plan.tokens.count)
-            guard append(sequence, tokens: chunk, to: &plan) else { return }
-        }
-    }
-
-    /// Pages that running prefills will still ask for.
-    private var promisedPages: Int {
-        running.reduce(0) { $0 + promised(to: $1) }
-    }
-
-    private func promised(to sequence: ScheduledSequence) -> Int {
-        sequence.missing > 1 ? max(0, Page.count(forTokens: sequence.count + 1) - sequence.heldPages) : 0
-    }
-
-    /// True while the sequence whose prompt this one repeats is still computing that prompt.
-    private func waitsForSibling(_ sequence: ScheduledSequence) -> Bool {
-        guard let sibling = sequence.request.sibling, let other = byID[sibling] else { return false }
-        return !other.prefilled
-    }
-
-    /// Adds the next `count` tokens of `sequence`; false, with nothing changed, when there are no pages for them.
-    private mutating func append(_ sequence: ScheduledSequence, tokens count: Int, to plan: inout StepPlan) -> Bool {
-        guard var table = sequence.table.take() else { preconditionFailure("\(sequence.id) runs without pages") }
-        let fresh = cache.extend(&table, toHold: sequence.computed + count)
-        let pages = table.pages
-        sequence.table = consume table
-        guard let fresh else { return false }
-        plan.freshPages.append(contentsOf: fresh)
-        let first = plan.tokens.count
-        for index in sequence.computed..<(sequence.computed + count) { plan.tokens.append(sequence.token(at: index)) }
-        plan.segments.append(
-            PlannedSegment(
-                sequence: sequence, rows: first..<plan.tokens.count, position: sequence.computed, pages: pages,
-                samples: count == sequence.missing))
-        return true
-    }
-
-    /// Takes the pages of `sequence` and puts it back in line; its tokens stay.
-    private mutating func preempt(_ sequence: ScheduledSequence) {
+    mutating func end(_ sequence: ScheduledSequence, _ reason: FinishReason, now: MonotonicInstant) {
+        leaveHandoff(of: sequence)
         release(sequence)
+        conclude(sequence, reason, now: now)
+    }
+
+    /// Ends a sequence without touching its pages.
+    mutating func conclude(_ sequence: ScheduledSequence, _ reason: FinishReason, now: MonotonicInstant) {
         running.removeAll { $0 === sequence }
-        enqueue(sequence)
-        preemptions += 1
-    }
-
-    // MARK: Results
-
-    /// Takes in what the step chose: `outcomes[i]` belongs to `plan.segments[i]` and is nil where it does not sample.
-    ///
-    /// - Returns: the tokens and endings to report, in the order of the plan.
-    package mutating func complete(_ plan: StepPlan, outcomes: [SampleOutcome?], now: MonotonicInstant) -> StepReport {
-        precondition(outcomes.count == plan.segments.count, "\(outcomes.count) outcomes for \(plan.segments.count) segments")
-        var report = StepReport()
-        for (segment, outcome) in zip(plan.segments, outcomes) {
-            let sequence = segment.sequence
-            let decoded = segment.rows.count == 1 && !sequence.generated.isEmpty
-            if !decoded { prefillTokens += UInt64(segment.rows.count) }
-            if case .failed(let reason) = outcome {
-                // What such logits came from must not become somebody's prefix.
-                if let table = sequence.table.take() { cache.discard(table) }
-                end(sequence, .failed(reason), now: now)
-                continue
-            }
-            advance(sequence, by: segment.rows.count)
-            guard segment.samples else { continue }
-            switch outcome {
-            case .token(let token, let logprob, let alternatives):
-                sequence.append(token, now: now)
-                generatedTokens += 1
-                report.tokens.append(
-                    TokenEvent(sequence: sequence.id, token: token, logprob: logprob, alternatives: alternatives))
-                if let reason = finish(sequence, after: token) { end(sequence, reason, now: now) }
-            case .failed, nil: preconditionFailure("\(sequence.id) was to choose a token and did not")
-            }
-        }
-        report.endings = takeEndings()
-        report.load = load
-        return report
-    }
-
-    /// Endings that have not been reported yet: refusals, cancels, late requests.
-    package mutating func takeEndings() -> [SequenceEnding] {
-        defer { endings.removeAll(keepingCapacity: true) }
-        return endings
-    }
-
-    private mutating func advance(_ sequence: ScheduledSequence, by count: Int) {
-        sequence.computed += count
-        guard var table = sequence.table.take() else { preconditionFailure("\(sequence.id) was computed without pages") }
-        cache.seal(&table, tokens: sequence.token(at:), computed: sequence.computed)
-        sequence.table = consume table
-    }
-
-    private func finish(_ sequence: ScheduledSequence, after token: TokenID) -> FinishReason? {
-        if sequence.request.sampling.stopTokens.contains(token) { return .stop(token) }
-        if sequence.generated.count >= sequence.request.sampling.maxTokens { return .length }
-        if sequence.count >= limits.sequenceTokens { return .length }
-        return nil
-    }
-
-    private mutating func end(_ sequence: ScheduledSequence, _ reason: FinishReason, now: MonotonicInstant) {
-        release(sequence)
-        running.removeAll { $0 === sequence }
+        receiving.removeAll { $0 === sequence }
         waiting.removeAll { $0 === sequence }
         if byID[sequence.id] === sequence { byID[sequence.id] = nil }
         endings.append(
             SequenceEnding(
                 sequence: sequence.id, reason: reason, promptTokens: sequence.request.prompt.count,
                 cachedTokens: sequence.cachedTokens, generatedTokens: sequence.generated.count,
-                timeline: sequence.timeline(until: now)))
+                timeline: sequence.timeline(until: now), transfer: sequence.transfer))
     }
 
-    private mutating func release(_ sequence: ScheduledSequence) {
+    mutating func release(_ sequence: ScheduledSequence) {
         if let table = sequence.table.take() { cache.close(table) }
         sequence.computed = 0
     }
 
-    private mutating func enqueue(_ sequence: ScheduledSequence) { Self.insert(sequence, into: &waiting) }
+    mutating func enqueue(_ sequence: ScheduledSequence) { Self.insert(sequence, into: &waiting) }
 
-    private static func insert(_ sequence: ScheduledSequence, into queue: inout [ScheduledSequence]) {
+    static func insert(_ sequence: ScheduledSequence, into queue: inout [ScheduledSequence]) {
         var low = 0
         var high = queue.count
         while low < high {
@@ -303,6 +154,12 @@ package struct Scheduler: ~Copyable {
         var load = WorkerLoad()
         load.running = running.count
         load.waiting = waiting.count
+        for sequence in waiting where sequence.intake == nil { load.pendingPrefill += sequence.count }
+        for sequence in running {
+            if sequence.missing > 1 { load.pendingPrefill += sequence.missing } else { load.decoding += 1 }
+        }
+        load.exports = outgoing.count
+        load.imports = incoming.count
         load.pagesTotal = cache.total
         load.pagesAvailable = cache.available
         load.prefillTokens = prefillTokens
@@ -322,12 +179,16 @@ package struct Scheduler: ~Copyable {
     /// Traps unless pages and sequences agree. O(pages + sequences); for tests and idle time.
     package func checkInvariants() {
         cache.checkInvariants()
-        precondition(byID.count == running.count + waiting.count, "\(byID.count) known, \(running.count) running, \(waiting.count) waiting")
+        precondition(
+            byID.count == running.count + waiting.count + receiving.count,
+            "\(byID.count) known, \(running.count) running, \(receiving.count) receiving, \(waiting.count) waiting")
         for sequence in running { precondition(sequence.heldPages > 0 || sequence.computed == 0, "\(sequence.id) computed without pages") }
         for sequence in waiting { precondition(sequence.heldPages == 0 && sequence.computed == 0, "\(sequence.id) waits with pages") }
-        if running.isEmpty { precondition(cache.held == 0, "\(cache.held) pages are held by nobody") }
+        checkHandoffs()
+        if running.isEmpty, receiving.isEmpty, leases.isEmpty { precondition(cache.held == 0, "\(cache.held) pages are held by nobody") }
     }
 }
+
 
 extension ScheduledSequence {
     var heldPages: Int { table?.pages.count ?? 0 }

@@ -8,6 +8,9 @@ package struct StepPlan {
     /// Pages handed out for this step. They hold garbage: the model zeroes them before it writes.
     package internal(set) var freshPages: [PageIndex] = []
 
+    /// Sequences to be handed off that were admitted for the first time.
+    package internal(set) var began: [SequenceID] = []
+
     package var isEmpty: Bool { segments.isEmpty }
 }
 

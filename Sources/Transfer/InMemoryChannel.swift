@@ -12,7 +12,7 @@ package final class InMemoryChannel: Sendable {
 
     private struct State {
         var commands: [WorkerCommand] = []
-        var waiter: CheckedContinuation<Bool, Never>?
+        var seat = EngineSeat()
         var hello: WorkerHello?
         var closed = false
         weak var sink: (any ReportSink)?
@@ -37,7 +37,7 @@ package final class InMemoryChannel: Sendable {
     package func close() {
         let waiter = state.withLock { state -> CheckedContinuation<Bool, Never>? in
             state.closed = true
-            return state.commands.isEmpty ? state.waiter.take() : nil
+            return state.commands.isEmpty ? state.seat.stand() : nil
         }
         waiter?.resume(returning: false)
     }
@@ -65,7 +65,7 @@ extension InMemoryChannel: WorkerChannel {
             let starts = commands.contains { if case .start = $0 { true } else { false } }
             if starts, state.commands.count + commands.count > limit { return .failure(.full(limit: limit)) }
             state.commands.append(contentsOf: commands)
-            return .success(state.waiter.take())
+            return .success(state.seat.stand())
         }
         try outcome.get()?.resume(returning: true)
     }
@@ -82,15 +82,13 @@ extension InMemoryChannel: GatewayChannel {
 
     package func wait() async -> Bool {
         await withCheckedContinuation { continuation in
-            let answer = state.withLock { state -> Bool? in
-                if !state.commands.isEmpty { return true }
-                if state.closed { return false }
-                precondition(state.waiter == nil, "two workers wait on one channel")
-                state.waiter = continuation
-                return nil
-            }
+            let answer = state.withLock { $0.seat.sit(continuation, hasWork: !$0.commands.isEmpty, isClosed: $0.closed) }
             if let answer { continuation.resume(returning: answer) }
         }
+    }
+
+    package func wake() {
+        state.withLock { $0.seat.wake() }?.resume(returning: true)
     }
 
     package func deliver(_ report: StepReport) {

@@ -9,7 +9,7 @@ import Wire
 
 /// Chooses tokens by a hash of everything before them, so that any disorder shows.
 private final class HashingModel: StepModel {
-    func run(_ plan: StepPlan) -> [SampleOutcome?] {
+    func run(_ plan: StepPlan, layerDone: (Int) -> Void) -> [SampleOutcome?] {
         plan.segments.map { segment in
             guard segment.samples else { return nil }
             let all = (0..<segment.sequence.count).map(segment.sequence.token(at:))
