@@ -10,6 +10,8 @@ final class ActiveRequest {
     let route: Route
     let exchange: Exchange
     let arrived: MonotonicInstant
+    /// When the answer is worth nothing any more.
+    var deadline: MonotonicInstant
     /// Nil for what generates nothing; given back as soon as the request is over, before the client has read the last byte.
     var permit: AdmissionPermit?
     var stream: GenerationStream?
@@ -26,12 +28,13 @@ final class ActiveRequest {
         var isRefusal = false
     }
 
-    init(_ number: UInt64, id: String, route: Route, _ exchange: Exchange, arrived: MonotonicInstant) {
+    init(_ number: UInt64, id: String, route: Route, _ exchange: Exchange, arrived: MonotonicInstant, deadline: MonotonicInstant) {
         self.number = number
         self.id = id
         self.route = route
         self.exchange = exchange
         self.arrived = arrived
+        self.deadline = deadline
     }
 
     var isOver: Bool { outcome != nil }

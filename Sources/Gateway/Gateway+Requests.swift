@@ -79,7 +79,9 @@ extension Gateway: RequestActor {
         guard isJSON else { throw APIError(.unsupportedMediaType, "content-type: application/json was expected") }
         guard !isDraining else { throw APIError(.draining, "this server is shutting down and takes no new work", retryAfter: .seconds(5)) }
         guard let channel else { throw APIError(.modelLoading, "the model is not ready yet", retryAfter: .seconds(2)) }
-        let request = ActiveRequest(nextRequest(), id: id, route: route, exchange, arrived: arrived)
+        let timeout = min(configuration.requestTimeout, try RequestTimeout.read(exchange.head) ?? configuration.requestTimeout)
+        let request = ActiveRequest(
+            nextRequest(), id: id, route: route, exchange, arrived: arrived, deadline: arrived.advanced(by: timeout))
         if route.generates {
             // Four bytes a token is what English text has; the prompt's real length replaces it. A prompt that is longer than a
             // sequence can be will be refused when it has been read, and keeps nobody waiting until then.
@@ -131,6 +133,8 @@ extension Gateway: RequestActor {
         guard let channel else { throw APIError(.workerLost, "the worker was lost before the request began", retryAfter: .seconds(2)) }
         let options = prepared.options
         let count = prepared.prompts.count * options.choices
+        if let timeout = options.timeout { request.deadline = min(request.deadline, request.arrived.advanced(by: timeout)) }
+        try refuseHopeless(request, prepared, channel, at: now)
         do {
             // Choices share their prompt's prefill.
             try request.permit?.settle(sequences: count, tokens: prepared.prompts.reduce(0) { $0 + $1.tokens.count })
@@ -142,7 +146,7 @@ extension Gateway: RequestActor {
         }
         let ids = (0..<count).map { _ in nextSequence() }
         let commands = ids.indices.map { index in
-            WorkerCommand.start(sequence(ids, index, prepared, deadline: request.arrived.advanced(by: configuration.requestTimeout)))
+            WorkerCommand.start(sequence(ids, index, prepared, deadline: request.deadline))
         }
         do {
             try channel.send(commands)
@@ -162,11 +166,24 @@ extension Gateway: RequestActor {
         let kind: ResponseKind = request.route == .chat ? .chat : .text
         let header = ResponseHeader(
             kind: kind, id: kind.idPrefix + RequestID.fresh(), created: WallClock.nanoseconds / 1_000_000_000,
-            model: options.model ?? model.name, fingerprint: model.fingerprint)
+            model: options.model ?? model.name, fingerprint: channel.hello.fingerprint)
         let stream = GenerationStream(
             request.exchange, requestID: request.id, header, prepared, model: model, sequences: ids, at: now)
         request.stream = stream
         stream.begin()
+    }
+
+    /// Work for an answer that will be late is work taken from others.
+    private func refuseHopeless(
+        _ request: ActiveRequest, _ prepared: PreparedGeneration, _ channel: any WorkerChannel, at now: MonotonicInstant
+    ) throws(APIError) {
+        let left = request.deadline.since(now)
+        guard left > .zero else { throw APIError(.deadlineExceeded, "the request's time was over before its prompt was read") }
+        let tokens = prepared.prompts.map(\.tokens.count).max() ?? 0
+        guard let predicted = channel.predictedPrefill(tokens: tokens), predicted > left else { return }
+        throw APIError(
+            .deadlineExceeded,
+            "the first token is expected in \(Int(predicted.inMilliseconds)) ms and the request has \(Int(left.inMilliseconds)) ms left")
     }
 
     private func sequence(
@@ -203,7 +220,7 @@ extension Gateway: RequestActor {
 
     /// Ready for work or not; more, and liveness, is on the operator's listener.
     private func answerHealth(_ exchange: Exchange, _ id: String) {
-        let reason: String? = isDraining ? "draining" : channel == nil ? "no worker" : nil
+        let reason: String? = isDraining ? "draining" : channel?.isServing == true ? nil : "no worker"
         var json = JSONWriter()
         json.beginObject()
         json.field("status", reason == nil ? "ok" : "unavailable")

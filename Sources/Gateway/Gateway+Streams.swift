@@ -42,6 +42,7 @@ extension Gateway {
         for ending in report.endings {
             guard let slot = sequences.removeValue(forKey: ending.sequence) else { continue }
             metrics.ended(ending)
+            if let cancelled = slot.cancelled { metrics.cancelToFree.observe(now.since(cancelled)) }
             guard let request = slot.request, let stream = request.stream else { continue }
             do throws(APIError) {
                 try stream.end(ending, choice: slot.choice)
@@ -79,15 +80,22 @@ extension Gateway {
         var report = FerryReport()
         // The slowest choice is what the client waited for.
         for choice in stream.choices {
-            guard let timeline = choice.ending?.timeline else { continue }
-            report.queue = max(report.queue, timeline.queued)
-            report.prefill = max(report.prefill, timeline.prefill)
-            report.decode = max(report.decode, timeline.decode)
+            guard let ending = choice.ending else { continue }
+            report.queue = max(report.queue, ending.timeline.queued)
+            report.prefill = max(report.prefill, ending.timeline.prefill)
+            report.decode = max(report.decode, ending.timeline.decode)
+            report.transfer = report.transfer ?? ending.transfer
+            guard let service = ending.service else { continue }
+            (report.prefillWorker, report.decodeWorker) = (service.prefillWorker, service.decodeWorker)
+            report.attempts = max(report.attempts, service.attempts)
         }
         report.queue += request.prepared ?? .zero
         report.firstToken = request.firstToken
-        report.prefillWorker = channel?.hello.worker ?? ""
-        report.decodeWorker = report.prefillWorker
+        report.secondToken = stream.secondToken.map { $0.since(request.arrived) }
+        if report.prefillWorker.isEmpty {
+            report.prefillWorker = channel?.hello.worker ?? ""
+            report.decodeWorker = report.prefillWorker
+        }
         return report
     }
 
@@ -137,8 +145,8 @@ extension Gateway {
 
     /// Once per sequence; nothing for one whose ending has come.
     private func cancel(_ sequence: SequenceID) {
-        guard sequences[sequence]?.isCancelled == false else { return }
-        sequences[sequence]?.isCancelled = true
+        guard let slot = sequences[sequence], slot.cancelled == nil else { return }
+        sequences[sequence]?.cancelled = clock.now
         outbox.append(.cancel(sequence))
     }
 
@@ -190,8 +198,9 @@ extension Gateway {
 
     func tick() {
         let now = clock.now
+        preparingSince = requests.values.filter { !$0.isOver && $0.stream == nil }.map(\.arrived).min()
         for request in requests.values where !request.isOver {
-            if now.since(request.arrived) > configuration.requestTimeout + Self.deadlineGrace {
+            if now.since(request.deadline) > Self.deadlineGrace {
                 fail(request, APIError(.deadlineExceeded, "the request's time is over; the answer was not finished"))
             } else {
                 request.stream?.keepAlive(configuration.keepAlive, at: now)
@@ -211,6 +220,7 @@ extension Gateway {
             "id": "\(request.id)", "route": "\(request.route.name)", "status": "\(outcome.status)", "outcome": "\(outcome.word)",
             "total_ms": "\(Self.milliseconds(now.since(request.arrived)))",
         ]
+        if let trace = TraceContext(request.exchange.head.headers["traceparent"]) { metadata["trace_id"] = "\(trace.traceID)" }
         if let prepared = request.prepared { metadata["prepare_ms"] = "\(Self.milliseconds(prepared))" }
         if let first = request.firstToken { metadata["first_token_ms"] = "\(Self.milliseconds(first))" }
         if let stream = request.stream {
@@ -220,11 +230,33 @@ extension Gateway {
             metadata["completion_tokens"] = "\(usage.completionTokens)"
             metadata["choices"] = "\(stream.choices.count)"
             metadata["stream"] = "\(stream.options.streams)"
+            if let second = stream.secondToken { metadata["second_token_ms"] = "\(Self.milliseconds(second.since(request.arrived)))" }
+            note(stream.choices.compactMap(\.ending), in: &metadata)
             metadata["finish"] = "\(stream.choices.map { $0.stream.finish?.reason ?? "none" }.joined(separator: ","))"
             if outcome.word.hasPrefix("completed") { metrics.latency.observe(now.since(request.arrived)) }
         }
         metrics.answered(request.route.name, status: outcome.status, code: outcome.isRefusal ? outcome.word : nil)
         logger.info("request", metadata: metadata)
+    }
+
+    /// Who served it, and what its KV's way cost.
+    private func note(_ endings: [SequenceEnding], in metadata: inout Logger.Metadata) {
+        guard let service = endings.first?.service else { return }
+        metadata["prefill_worker"] = "\(service.prefillWorker)"
+        metadata["decode_worker"] = "\(service.decodeWorker)"
+        metadata["attempts"] = "\(endings.compactMap(\.service?.attempts).max() ?? 1)"
+        if let timeline = endings.map(\.timeline).max(by: { $0.prefill < $1.prefill }) {
+            metadata["queue_ms"] = "\(Self.milliseconds(timeline.queued))"
+            metadata["prefill_ms"] = "\(Self.milliseconds(timeline.prefill))"
+            metadata["decode_ms"] = "\(Self.milliseconds(timeline.decode))"
+        }
+        guard let transfer = endings.lazy.compactMap(\.transfer).first else { return }
+        metadata["kv_profile"] = "\(transfer.profile)"
+        metadata["kv_raw_bytes"] = "\(transfer.rawBytes)"
+        metadata["kv_sent_bytes"] = "\(transfer.sentBytes)"
+        metadata["kv_wire_ms"] = "\(Self.milliseconds(transfer.wire))"
+        metadata["kv_exposed_ms"] = "\(Self.milliseconds(transfer.exposed))"
+        metadata["kv_wait_ms"] = "\(Self.milliseconds(transfer.wait))"
     }
 
     private static func milliseconds(_ duration: Duration) -> Double { (duration.inMilliseconds * 10).rounded() / 10 }

@@ -35,6 +35,8 @@ package actor Gateway: StatusSource {
     var outbox: [WorkerCommand] = []
     var load = WorkerLoad()
     var lastProgress: MonotonicInstant
+    /// See `ServiceStatus.preparingSince`.
+    var preparingSince: MonotonicInstant?
     private var lastSequence: UInt64 = 0
     private var lastRequest: UInt64 = 0
     private var ticker: ReactorTimer?
@@ -49,7 +51,8 @@ package actor Gateway: StatusSource {
     struct SequenceSlot {
         var request: ActiveRequest?
         let choice: Int
-        var isCancelled = false
+        /// When its worker was told to let go.
+        var cancelled: MonotonicInstant?
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe reactor.asUnownedSerialExecutor() }
@@ -139,6 +142,7 @@ package actor Gateway: StatusSource {
         status.requests = requests.count
         status.sequences = sequences.count
         status.lastProgress = lastProgress
+        status.preparingSince = preparingSince
         let admission = gate.snapshot
         status.permits = admission.sequences
         published.withLock { $0 = status }

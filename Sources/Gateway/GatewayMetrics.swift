@@ -5,7 +5,7 @@ internal import Wire
 
 /// The gateway's instruments, looked up once.
 struct GatewayMetrics: Sendable {
-    private let registry: MetricRegistry
+    let registry: MetricRegistry
     let active: Gauge
     let sequences: Gauge
     let permits: Gauge
@@ -37,6 +37,7 @@ struct GatewayMetrics: Sendable {
     private let prefixHits: Gauge
     private let modelSeconds: Gauge
     private let stepSeconds: Gauge
+    let cancelToFree: Histogram
 
     init(_ registry: MetricRegistry) {
         self.registry = registry
@@ -71,6 +72,7 @@ struct GatewayMetrics: Sendable {
         prefixHits = registry.gauge(.prefixHits)
         modelSeconds = registry.gauge(.modelSeconds)
         stepSeconds = registry.gauge(.stepSeconds)
+        cancelToFree = registry.histogram(.cancelToFree)
         for reason in ["stop", "length"] { _ = registry.counter(.requestsFinished, MetricLabel("finished_reason", reason)) }
     }
 
@@ -96,7 +98,7 @@ struct GatewayMetrics: Sendable {
             switch ending.reason {
             case .stop: "stop"
             case .length: "length"
-            case .cancelled, .deadlineExceeded, .failed: nil
+            case .cancelled, .deadlineExceeded, .failed, .handedOff, .interrupted: nil
             }
         if let reason { registry.counter(.requestsFinished, MetricLabel("finished_reason", reason)).add() }
         promptTokens.add(ending.promptTokens)
@@ -106,6 +108,16 @@ struct GatewayMetrics: Sendable {
         prefillTime.observe(ending.timeline.prefill)
         decodeTime.observe(ending.timeline.decode)
         inferenceTime.observe(ending.timeline.prefill + ending.timeline.decode)
+        if let transfer = ending.transfer { moved(transfer) }
+    }
+
+    private func moved(_ transfer: TransferSummary) {
+        registry.counter(.kvTransfers, MetricLabel("profile", transfer.profile)).add()
+        registry.counter(.kvRawBytes).add(transfer.rawBytes)
+        registry.counter(.kvSentBytes).add(transfer.sentBytes)
+        registry.counter(.kvReconnects).add(max(0, transfer.connections - 1))
+        registry.histogram(.kvWireTime).observe(transfer.wire)
+        registry.histogram(.kvExposedTime).observe(transfer.exposed)
     }
 
     /// - Parameter before: the load after the step before.

@@ -24,6 +24,8 @@ package struct GenerationOptions: Sendable, Equatable {
     package var reportsFerry = false
     package var priority = 0
     package var cacheSalt = ""
+    /// The whole time the client gives the answer, from its arrival; nil: the server's own limit.
+    package var timeout: Duration?
     /// Keep only this many tokens from the prompt's end.
     package var promptTail: Int?
     /// Members that were accepted and have no effect, for the debug log.
@@ -43,6 +45,9 @@ package struct GenerationOptions: Sendable, Equatable {
         try fields.refuse("best_of") { $0.integer == choices }
         priority = try fields.integer("priority", in: -1_000_000_000...1_000_000_000) ?? 0
         cacheSalt = try fields.string("cache_salt", longest: 256) ?? ""
+        if let seconds = try fields.number("timeout", in: 0...86_400, aboveLower: true) {
+            timeout = .nanoseconds(Int64(Double(seconds) * 1e9))
+        }
         promptTail = try fields.integer("truncate_prompt_tokens", in: 1...Int.max)
     }
 

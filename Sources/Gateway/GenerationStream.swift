@@ -21,6 +21,9 @@ final class GenerationStream {
         var lastToken: MonotonicInstant?
     }
 
+    /// When the second token of the first choice came: what a hop between workers costs shows before it.
+    private(set) var secondToken: MonotonicInstant?
+
     enum Progress: Equatable {
         case going
         /// Everything has been handed to the exchange.
@@ -101,6 +104,7 @@ final class GenerationStream {
     /// - Returns: the time since the one before; nil for the first.
     func noteToken(choice index: Int, at now: MonotonicInstant) -> Duration? {
         defer { choices[index].lastToken = now }
+        if index == 0, secondToken == nil, choices[0].lastToken != nil { secondToken = now }
         return choices[index].lastToken.map { now.since($0) }
     }
 
@@ -129,6 +133,8 @@ final class GenerationStream {
         case .cancelled: throw APIError(.requestCancelled, "the request was cancelled by the server")
         case .deadlineExceeded: throw APIError(.deadlineExceeded, "the request's time is over; the answer was not finished")
         case .failed(let text): throw APIError(.internalError, text)
+        case .interrupted(let text): throw APIError(.workerLost, text, retryAfter: .seconds(2))
+        case .handedOff: preconditionFailure("a sequence that was handed off is not over")
         }
     }
 
@@ -144,13 +150,17 @@ final class GenerationStream {
             send(at: now)
             return choices.reduce(0) { $0 + $1.stream.pendingBytes } > bufferLimit ? .tooSlow : .going
         }
-        if endingsMissing == 0 {
-            writer.summary(usage, ferry: options.reportsFerry ? ferry() : nil)
-            writer.done()
+        guard endingsMissing == 0 else {
+            send(at: now)
+            return .going
         }
+        let report = options.reportsFerry ? ferry() : nil
+        writer.summary(usage, ferry: report)
+        writer.done()
         send(at: now)
-        guard endingsMissing == 0 else { return .going }
-        exchange.finish()
+        var trailers = HTTPHeaders()
+        for field in report?.trailers ?? [] { trailers.append(field.0, field.1) }
+        exchange.finish(trailers: trailers)
         return .complete
     }
 

@@ -17,14 +17,12 @@ package struct ServedModel: Sendable {
     package let samplingDefaults: SamplingParameters
     /// Tokens of an answer at most when the request names no limit; nil: what fits. From the model's own generation settings.
     package let defaultMaxTokens: Int?
-    /// `system_fingerprint`: changes when answers to the same seed may.
-    package let fingerprint: String
     /// Seconds since 1970; when it was loaded.
     package let created: Int64
 
     package init(
         names: [String], tokenizer: Tokenizer, template: ChatTemplate?, vocabulary: Int, endTokens: Set<TokenID>,
-        samplingDefaults: SamplingParameters = SamplingParameters(), defaultMaxTokens: Int? = nil, fingerprint: String, created: Int64
+        samplingDefaults: SamplingParameters = SamplingParameters(), defaultMaxTokens: Int? = nil, created: Int64
     ) {
         precondition(!names.isEmpty && vocabulary > 0, "a model without name or vocabulary: \(names), \(vocabulary)")
         self.names = names
@@ -34,7 +32,6 @@ package struct ServedModel: Sendable {
         self.endTokens = endTokens
         self.samplingDefaults = samplingDefaults
         self.defaultMaxTokens = defaultMaxTokens
-        self.fingerprint = fingerprint
         self.created = created
     }
 

@@ -38,6 +38,21 @@ package enum Metric: String, CaseIterable, Sendable {
     case requestChoices = "ferry_request_choices"
     case requestMaxTokens = "ferry_request_max_tokens"
     case iterationTokens = "ferry_iteration_tokens"
+    case workers = "ferry_workers"
+    case workersRefused = "ferry_workers_refused_total"
+    case workersLost = "ferry_fleet_workers_lost_total"
+    case placements = "ferry_placements_total"
+    case replays = "ferry_replays_total"
+    case replayedTokens = "ferry_replayed_tokens_total"
+    case staleMessages = "ferry_stale_messages_total"
+    case divergences = "ferry_token_divergences_total"
+    case cancelToFree = "ferry_cancel_to_free_seconds"
+    case kvRawBytes = "ferry_kv_transfer_raw_bytes_total"
+    case kvSentBytes = "ferry_kv_transfer_sent_bytes_total"
+    case kvTransfers = "ferry_kv_transfers_total"
+    case kvReconnects = "ferry_kv_transfer_reconnects_total"
+    case kvWireTime = "ferry_kv_transfer_wire_seconds"
+    case kvExposedTime = "ferry_kv_transfer_exposed_seconds"
 
     package enum Kind: Sendable, Equatable {
         /// Only grows while the process lives; whole numbers counted here.
@@ -58,15 +73,18 @@ package enum Metric: String, CaseIterable, Sendable {
 
     package var kind: Kind {
         switch self {
-        case .requests, .requestsFinished, .requestsRefused, .requestsCancelled, .promptTokens, .generationTokens, .workerLosses:
+        case .requests, .requestsFinished, .requestsRefused, .requestsCancelled, .promptTokens, .generationTokens, .workerLosses,
+            .workersRefused, .kvRawBytes, .kvSentBytes, .kvTransfers, .kvReconnects:
             .counter
-        case .prefixQueries, .prefixHits, .preemptions, .steps, .prefilledTokens, .modelSeconds, .stepSeconds: .sampledCounter
+        case .prefixQueries, .prefixHits, .preemptions, .steps, .prefilledTokens, .modelSeconds, .stepSeconds, .workersLost,
+            .placements, .replays, .replayedTokens, .staleMessages, .divergences:
+            .sampledCounter
         case .buildInfo, .cacheConfiguration, .requestsActive, .sequencesActive, .permitsHeld, .queuedPromptTokens, .requestsRunning,
-            .requestsWaiting, .kvUsage, .workerConnected:
+            .requestsWaiting, .kvUsage, .workerConnected, .workers:
             .gauge
         case .timeToFirstToken, .preparationTime: .histogram(edges: Buckets.firstToken)
-        case .interTokenLatency: .histogram(edges: Buckets.interToken)
-        case .requestLatency, .queueTime, .prefillTime, .decodeTime, .inferenceTime: .histogram(edges: Buckets.request)
+        case .interTokenLatency, .cancelToFree, .kvExposedTime: .histogram(edges: Buckets.interToken)
+        case .requestLatency, .queueTime, .prefillTime, .decodeTime, .inferenceTime, .kvWireTime: .histogram(edges: Buckets.request)
         case .requestPromptTokens, .requestGenerationTokens, .requestMaxTokens: .histogram(edges: Buckets.tokens)
         case .requestChoices: .histogram(edges: Buckets.choices)
         case .iterationTokens: .histogram(edges: Buckets.iteration)
@@ -141,6 +159,21 @@ package enum Metric: String, CaseIterable, Sendable {
         case .requestChoices: "The parameter n per request."
         case .requestMaxTokens: "The limit on generated tokens per request."
         case .iterationTokens: "Tokens computed per step."
+        case .workers: "Workers in the fleet, by state."
+        case .workersRefused: "Workers that were not let in, by code."
+        case .workersLost: "Workers given up, for whatever reason."
+        case .placements: "Sequences begun on one worker (whole) or on a prefilling and a decoding one (split)."
+        case .replays: "Sequences begun again after their worker was lost or gave them up."
+        case .replayedTokens: "Tokens of prompts and answers computed again for replays."
+        case .staleMessages: "Tokens and endings of attempts that were over."
+        case .divergences: "Tokens that came twice and differed: a worker computes wrongly."
+        case .cancelToFree: "Seconds from giving a sequence up to the workers' word that its pages are free."
+        case .kvRawBytes: "Bytes of KV handed from worker to worker, as the pages hold them."
+        case .kvSentBytes: "Bytes that went over the links for them."
+        case .kvTransfers: "Sequences whose KV was handed over."
+        case .kvReconnects: "Connections beyond the first that hand-overs needed."
+        case .kvWireTime: "Seconds in which the link was busy with one sequence's KV."
+        case .kvExposedTime: "Seconds of it after the prefill's end, which the client waited for."
         }
     }
 }

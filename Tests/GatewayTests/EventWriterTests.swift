@@ -2,6 +2,7 @@ import Gateway
 import Inference
 import Platform
 import Testing
+import Wire
 
 private let chatHeader = ResponseHeader(kind: .chat, id: "chatcmpl-1", created: 7, model: "m", fingerprint: "ferry-f")
 private let textHeader = ResponseHeader(kind: .text, id: "cmpl-1", created: 7, model: "m", fingerprint: "ferry-f")
@@ -100,8 +101,26 @@ private func report(_ text: String, _ logprob: Float) -> TokenReport {
         writer.summary(Usage(), ferry: report)
         #expect(
             String(decoding: writer.bytes, as: UTF8.self).hasSuffix(
-                #""choices":[],"ferry":{"kv":null,"timeline":{"queue_ms":1.0,"prefill_ms":0.0,"first_token_ms":2.5,"decode_ms":0.0},"workers":{"prefill":"w0","decode":"w0"},"attempts":1}}"#
+                #""choices":[],"ferry":{"kv":null,"timeline":{"queue_ms":1.0,"prefill_ms":0.0,"first_token_ms":2.5,"second_token_ms":null,"decode_ms":0.0},"workers":{"prefill":"w0","decode":"w0"},"attempts":1}}"#
                     + "\n\n"))
+    }
+
+    @Test("where KV travelled, the extension and the trailers say what it cost")
+    func transfer() {
+        var writer = EventWriter(textHeader, choices: 1, reportsUsage: false, wantsLogprobs: false)
+        var report = FerryReport()
+        (report.prefillWorker, report.decodeWorker, report.attempts) = ("p", "d", 2)
+        var transfer = TransferSummary()
+        (transfer.rawBytes, transfer.sentBytes, transfer.blocks, transfer.connections) = (100, 228, 2, 1)
+        (transfer.wire, transfer.exposed, transfer.wait) = (.milliseconds(3), .milliseconds(1), .milliseconds(4))
+        report.transfer = transfer
+        writer.summary(Usage(), ferry: report)
+        #expect(
+            String(decoding: writer.bytes, as: UTF8.self).contains(
+                #""kv":{"profile":"raw","raw_bytes":100,"sent_bytes":228,"blocks":2,"wire_ms":3.0,"exposed_ms":1.0,"wait_ms":4.0,"cached_tokens":0,"connections":1}"#))
+        let trailers = Dictionary(uniqueKeysWithValues: report.trailers)
+        #expect(trailers["x-ferry-kv-raw-bytes"] == "100" && trailers["x-ferry-kv-exposed-ms"] == "1.0")
+        #expect(trailers["x-ferry-prefill-worker"] == "p" && trailers["x-ferry-attempts"] == "2")
     }
 
     @Test("a response in one piece has message, reasons, usage")

@@ -40,7 +40,7 @@ private func bytes(_ tokens: [TokenID]) -> String {
         #expect(answer.header("x-request-id")?.utf8.count == 32)
         #expect(answer.json["object"] == "chat.completion")
         #expect(answer.json["model"] == "tiny")
-        #expect(answer.json["system_fingerprint"] == "ferry-test")
+        #expect(answer.json["system_fingerprint"] == "ferry-d-none-f32")
         let choice = answer.json["choices"]?.array?.first
         #expect(choice?["message"] == ["role": "assistant", "content": "Hé", "refusal": nil])
         #expect(choice?["finish_reason"] == "stop")
@@ -176,8 +176,8 @@ private func bytes(_ tokens: [TokenID]) -> String {
         let sequence = await stage.worker.started()
         #expect(sequence.sampling.topLogprobs == 2)
         let alternatives = [TokenLogprob(token: 0x62, logprob: -0.5), TokenLogprob(token: 0xC3, logprob: -2)]
-        var report = StepReport(tokens: [TokenEvent(sequence: sequence.id, token: 0x61, logprob: -1, alternatives: alternatives)])
-        report.tokens.append(TokenEvent(sequence: sequence.id, token: TinyModel.end, logprob: -0.25))
+        var report = StepReport(tokens: [TokenEvent(sequence: sequence.id, index: 0, token: 0x61, logprob: -1, alternatives: alternatives)])
+        report.tokens.append(TokenEvent(sequence: sequence.id, index: 1, token: TinyModel.end, logprob: -0.25))
         stage.gateway.receive(report)
         stage.gateway.receive(stage.worker.end(sequence.id, .stop(TinyModel.end)))
         let choice = try await client.answer().json["choices"]?.array?.first

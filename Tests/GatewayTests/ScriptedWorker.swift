@@ -13,6 +13,7 @@ final class ScriptedWorker: WorkerChannel {
     private struct State {
         var load = WorkerLoad()
         var refusal: WireError?
+        var prediction: Duration?
     }
 
     init(sequenceLimit: Int = 200) {
@@ -28,6 +29,10 @@ final class ScriptedWorker: WorkerChannel {
         if let refusal = state.withLock({ $0.refusal }) { throw refusal }
         for command in commands { arrival.yield(command) }
     }
+
+    func predictedPrefill(tokens: Int) -> Duration? { state.withLock { $0.prediction } }
+
+    func predict(_ duration: Duration?) { state.withLock { $0.prediction = duration } }
 
     func refuse(_ error: WireError?) { state.withLock { $0.refusal = error } }
 
@@ -51,7 +56,7 @@ final class ScriptedWorker: WorkerChannel {
     func step(_ text: String, _ id: SequenceID) -> StepReport { step(text.utf8.map { TokenID($0) }, id) }
 
     func step(_ tokens: [TokenID], _ id: SequenceID) -> StepReport {
-        StepReport(tokens: tokens.map { TokenEvent(sequence: id, token: $0) }, load: advance(tokens.count))
+        StepReport(tokens: tokens.map { TokenEvent(sequence: id, index: 0, token: $0) }, load: advance(tokens.count))
     }
 
     func end(_ id: SequenceID, _ reason: FinishReason, prompt: Int = 5, cached: Int = 0, generated: Int = 0) -> StepReport {

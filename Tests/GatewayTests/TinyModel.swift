@@ -17,7 +17,7 @@ enum TinyModel {
             template: try ChatTemplate(
                 source:
                     "{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}<|start|>{{ m.role }}:{{ m.content }}<|end|>{% endfor %}{% if tools %}[{{ tools|length }}]{% endif %}{% if add_generation_prompt %}<|start|>assistant:{% endif %}"
-            ), vocabulary: vocabulary, endTokens: [end], fingerprint: "ferry-test", created: 1)
+            ), vocabulary: vocabulary, endTokens: [end], created: 1)
     }
 
     private static var tokenizer: JSON {
