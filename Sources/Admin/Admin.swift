@@ -1,24 +1,30 @@
 package import HTTP
+internal import Inference
+package import Logging
 package import Platform
 package import Reactor
 package import Server
 package import Telemetry
 package import Wire
 
-/// The operator's API on a listener of its own: health, metrics, the fleet. Everything here only reads.
+/// The operator's API on a listener of its own: health, metrics, the fleet and the requests in work. GET reads, POST changes.
 ///
 /// Lives on a reactor; status and metrics may be read on any thread.
 package actor Admin: RequestActor {
     private nonisolated let reactor: Reactor
     private let configuration: AdminConfiguration
     private let source: any StatusSource
+    private let fleet: (any FleetOperations)?
+    private let requests: (any RequestOperations)?
+    private let logger: Logger
     private let metrics: MetricRegistry
     private let clock: any MonotonicClock
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe reactor.asUnownedSerialExecutor() }
 
     package init(
-        on reactor: Reactor, configuration: AdminConfiguration, source: any StatusSource, metrics: MetricRegistry,
+        on reactor: Reactor, configuration: AdminConfiguration, source: any StatusSource, fleet: (any FleetOperations)? = nil,
+        requests: (any RequestOperations)? = nil, metrics: MetricRegistry, logger: Logger = Logger(label: "ferry.admin"),
         clock: any MonotonicClock = SystemClock()
     ) {
         let problems = configuration.problems()
@@ -26,18 +32,26 @@ package actor Admin: RequestActor {
         self.reactor = reactor
         self.configuration = configuration
         self.source = source
+        self.fleet = fleet
+        self.requests = requests
+        self.logger = logger
         self.metrics = metrics
         self.clock = clock
     }
 
-    /// No request here needs a body. Some clients send one all the same, `{}` as a rule; it is not looked at.
+    /// Changes come with a small object; some clients send one with everything, which is not looked at.
     package func bodyLimit(for head: HTTPHead) -> Int { 4 << 10 }
 
     package func handle(_ exchange: Exchange) {
-        guard let page = Page(rawValue: exchange.head.path) else {
-            return refuse(exchange, 404, "route_not_found", "there is nothing at \(exchange.head.path.prefix(128)); / lists what there is")
+        let head = exchange.head
+        if let operation = Operation(path: head.path) {
+            guard head.method == "POST" else { return refuse(exchange, 405, "method_not_allowed", "POST was expected", allow: "POST") }
+            return perform(operation, exchange)
         }
-        guard exchange.head.method == "GET" || exchange.head.method == "HEAD" else {
+        guard let page = Page(rawValue: head.path) else {
+            return refuse(exchange, 404, "route_not_found", "there is nothing at \(head.path.prefix(128)); / lists what there is")
+        }
+        guard head.method == "GET" || head.method == "HEAD" else {
             return refuse(exchange, 405, "method_not_allowed", "GET was expected", allow: "GET, HEAD")
         }
         switch page {
@@ -49,13 +63,14 @@ package actor Admin: RequestActor {
                 exchange, PrometheusText.contentType,
                 PrometheusText.render(metrics, compatibleNames: configuration.compatibleMetricNames))
         case .version: answer(exchange, Self.json, JSON.object(JSONObject([("version", .string(configuration.version))])).bytes)
-        case .fleet: answer(exchange, Self.json, Self.fleet(source.status, processID: configuration.processID))
+        case .fleet: answer(exchange, Self.json, FleetPage.workers(fleet?.workers ?? []))
+        case .requests: answer(exchange, Self.json, FleetPage.requests(requests?.openRequests ?? []))
         }
     }
 
     private func answerReady(_ exchange: Exchange) {
         let status = source.status
-        let readiness = Readiness(status, now: clock.now, progressLimit: configuration.progressLimit)
+        let readiness = Readiness(status, workers: fleet?.workers, now: clock.now, progressLimit: configuration.progressLimit)
         var json = JSONWriter()
         json.beginObject()
         json.field("status", readiness == .ready ? "ready" : "unavailable")
@@ -73,37 +88,59 @@ package actor Admin: RequestActor {
 
     private static let json = "application/json"
 
-    /// `{"workers":[{"id","pid","roles","state","epoch","address",…}]}`
-    static func fleet(_ status: ServiceStatus, processID: Int32) -> [UInt8] {
-        var json = JSONWriter()
-        json.beginObject()
-        json.key("workers")
-        json.beginArray()
-        if let worker = status.worker {
-            json.beginObject()
-            json.field("id", worker.worker)
-            json.field("pid", processID)
-            json.key("roles")
-            json.beginArray()
-            json.string("prefill")
-            json.string("decode")
-            json.endArray()
-            json.field("state", status.isDraining ? "draining" : "ready")
-            json.field("epoch", 1)
-            json.field("address", "in-process")
-            json.field("model", worker.modelName)
-            json.field("isa", worker.instructionSet)
-            json.field("dtype", worker.dtype)
-            json.field("running", status.load.running)
-            json.field("waiting", status.load.waiting)
-            json.field("pages_total", status.load.pagesTotal)
-            json.field("pages_available", status.load.pagesAvailable)
-            json.endObject()
+    // MARK: Changes
+
+    private func perform(_ operation: Operation, _ exchange: Exchange) {
+        let body = exchange.takeBody()
+        do throws(OperationRefusal) {
+            let done = try perform(operation, body)
+            logger.notice(
+                "operator", metadata: ["did": "\(exchange.head.path)", "from": "\(exchange.peer.map(\.description) ?? "local")"])
+            answer(exchange, Self.json, done)
+        } catch {
+            refuse(exchange, error.status, error.code, error.message)
         }
-        json.endArray()
-        json.endObject()
-        return json.bytes
     }
+
+    private func perform(_ operation: Operation, _ body: [UInt8]) throws(OperationRefusal) -> [UInt8] {
+        func unknown(_ worker: String) -> OperationRefusal {
+            OperationRefusal(status: 404, code: "worker_not_found", message: "there is no worker \(worker.prefix(64)); GET /fleet lists them")
+        }
+        switch operation {
+        case .drain(let worker, let draining):
+            guard fleet?.setDraining(draining, worker: worker) == true else { throw unknown(worker) }
+            return Self.done([("draining", .bool(draining))])
+        case .roles(let worker):
+            guard let text = try Self.read(body)["roles"]?.string else {
+                throw OperationRefusal(status: 400, code: "missing_parameter", message: "roles: \"prefill\", \"decode\" or \"prefill,decode\" was expected")
+            }
+            let roles: WorkerRole
+            do throws(WorkerRoleError) { roles = try WorkerRole(text) } catch {
+                throw OperationRefusal(status: 400, code: "invalid_value", message: error.description)
+            }
+            guard let epoch = fleet?.setRoles(roles, worker: worker) else { throw unknown(worker) }
+            return Self.done([("roles", .string(roles.description)), ("epoch", .integer(Int64(clamping: epoch)))])
+        case .links(let worker):
+            let told = fleet?.shape(try LinkShapeSetting.read(try Self.read(body)), worker: worker) ?? 0
+            if let worker, told == 0 { throw unknown(worker) }
+            return Self.done([("workers", .integer(Int64(told)))])
+        case .cancel(let id):
+            guard requests?.cancelRequest(id) == true else {
+                throw OperationRefusal(status: 404, code: "request_not_found", message: "there is no request \(id.prefix(128)) in work")
+            }
+            return Self.done([])
+        }
+    }
+
+    private static func read(_ body: [UInt8]) throws(OperationRefusal) -> JSON {
+        do {
+            return try JSON(parsing: body.span)
+        } catch {
+            throw OperationRefusal(status: 400, code: "invalid_json", message: "a JSON object was expected: \(error)")
+        }
+    }
+
+    private static func done(_ members: [(key: String, value: JSON)]) -> [UInt8] { JSON.object(JSONObject([("status", .string("done"))] + members)).bytes }
 
     private func answer(_ exchange: Exchange, _ type: String, _ body: [UInt8], status: Int = 200) {
         exchange.respond(status: status, headers: ["content-type": type, "cache-control": "no-store"], body: body)

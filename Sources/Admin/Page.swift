@@ -6,6 +6,7 @@ enum Page: String, CaseIterable {
     case metrics = "/metrics"
     case version = "/version"
     case fleet = "/fleet"
+    case requests = "/requests"
 
     private var explanation: String {
         switch self {
@@ -14,7 +15,8 @@ enum Page: String, CaseIterable {
         case .ready: "200 when work can be taken and is progressing, else 503 with the reason"
         case .metrics: "Prometheus text"
         case .version: "what runs here"
-        case .fleet: "workers, their roles and state, as JSON"
+        case .fleet: "workers, their roles, state, load and links, as JSON"
+        case .requests: "requests in work, as JSON"
         }
     }
 
@@ -24,6 +26,7 @@ enum Page: String, CaseIterable {
     static func index(_ version: String) -> String {
         var html = "<!doctype html><meta charset=utf-8><title>Ferry</title><h1>Ferry \(version)</h1><table>"
         for page in allCases { html += "<tr><td><a href=\"\(page.rawValue)\">\(page.rawValue)</a><td>\(page.explanation)" }
+        for (path, explanation) in Operation.explanations { html += "<tr><td>POST \(path)<td>\(explanation)" }
         return html + "</table>\n"
     }
 }

@@ -7,17 +7,20 @@ package enum Readiness: Sendable, Equatable {
     case ready
     case noWorker
     case draining
-    /// Work waits and no step has been reported for this long.
+    /// Work waits and no step has been reported, or a prompt has been waiting to be read, for this long.
     case stalled(Duration)
 
-    package init(_ status: ServiceStatus, now: MonotonicInstant, progressLimit: Duration) {
+    /// - Parameter workers: of the fleet; nil where there is none, and the one worker is the service's own.
+    package init(_ status: ServiceStatus, workers: [WorkerStatus]? = nil, now: MonotonicInstant, progressLimit: Duration) {
         let silence = now.since(status.lastProgress)
-        if status.worker == nil {
+        if status.worker == nil || workers?.contains(where: { $0.state == "ready" }) == false {
             self = .noWorker
         } else if status.isDraining {
             self = .draining
         } else if status.sequences > 0, silence > progressLimit {
             self = .stalled(silence)
+        } else if let since = status.preparingSince, now.since(since) > progressLimit {
+            self = .stalled(now.since(since))
         } else {
             self = .ready
         }
@@ -36,9 +39,9 @@ package enum Readiness: Sendable, Equatable {
     package var explanation: String {
         switch self {
         case .ready: "ready"
-        case .noWorker: "no worker is attached"
+        case .noWorker: "no worker is ready"
         case .draining: "the service is shutting down"
-        case .stalled(let silence): "work is waiting and no step was reported for \(Int(silence.inSeconds)) seconds"
+        case .stalled(let silence): "work has been waiting for \(Int(silence.inSeconds)) seconds without progress"
         }
     }
 }

@@ -22,6 +22,52 @@ private final class FixedStatus: StatusSource {
     func set(_ change: (inout ServiceStatus) -> Void) { state.withLock { change(&$0) } }
 }
 
+/// One worker called `w0`, and what was asked of it.
+private final class FixedFleet: FleetOperations, RequestOperations {
+    private let state = Mutex((workers: [WorkerStatus](), asked: [String]()))
+    var workers: [WorkerStatus] { state.withLock { $0.workers } }
+    var asked: [String] { state.withLock { $0.asked } }
+
+    func join(_ worker: String, state word: String = "ready") {
+        let registration = WorkerRegistration(
+            name: worker, incarnation: 1, process: 77, capabilities: [.prefill, .decode], wanted: [.prefill, .decode], hello: hello(),
+            keyValueFingerprint: 1, tokenizerDigest: "t", pageTokens: 64, pageBytes: 64, endpoint: "unix:/w0")
+        let pulse = WorkerPulse(
+            number: 1, steps: 0, sinceProgress: .zero, hasWork: false, load: WorkerLoad(), roles: .prefill, epoch: 1,
+            links: [LinkFigures(peer: "w1", bytes: 5, bytesPerSecond: 7, state: .open)])
+        let status = WorkerStatus(
+            registration: registration, roles: [.prefill, .decode], state: word, epoch: 3, load: WorkerLoad(), pulse: pulse, silence: .zero,
+            sequences: 0)
+        state.withLock { $0.workers = [status] }
+    }
+
+    private func ask(_ text: String) { state.withLock { $0.asked.append(text) } }
+
+    func setDraining(_ draining: Bool, worker: String) -> Bool {
+        ask("drain \(worker) \(draining)")
+        return worker == "w0"
+    }
+    func setRoles(_ roles: WorkerRole, worker: String) -> UInt64? {
+        ask("roles \(worker) \(roles)")
+        return worker == "w0" ? 4 : nil
+    }
+    func shape(_ setting: LinkShapeSetting?, worker: String?) -> Int {
+        ask("shape \(worker ?? "all") \(setting?.bytesPerSecond.map(String.init) ?? "none") \(setting?.latency ?? .zero)")
+        return worker == nil || worker == "w0" ? 1 : 0
+    }
+    var openRequests: [RequestStatus] {
+        [
+            RequestStatus(
+                id: "r1", route: "/v1/completions", age: .seconds(1), timeLeft: .seconds(9), state: "streaming", promptTokens: 3, generatedTokens: 2,
+                choices: 1, bufferedBytes: 0)
+        ]
+    }
+    func cancelRequest(_ id: String) -> Bool {
+        ask("cancel \(id)")
+        return id == "r1"
+    }
+}
+
 @Suite struct ReadinessTests {
     private func readiness(seconds: UInt64, _ change: (inout ServiceStatus) -> Void) -> Readiness {
         var status = ServiceStatus()
@@ -37,6 +83,7 @@ private final class FixedStatus: StatusSource {
         #expect(readiness(seconds: 1000) { $0.isDraining = true } == .draining)
         #expect(readiness(seconds: 31) { $0.sequences = 1 } == .stalled(.seconds(31)))
         #expect(readiness(seconds: 30) { $0.sequences = 1 } == .ready)
+        #expect(readiness(seconds: 41) { $0.preparingSince = MonotonicInstant(nanoseconds: 10_000_000_000) } == .stalled(.seconds(31)))
         #expect(readiness(seconds: 31) { $0.sequences = 1; $0.lastProgress = MonotonicInstant(nanoseconds: 5_000_000_000) } == .ready)
     }
 }
@@ -47,6 +94,7 @@ private final class FixedStatus: StatusSource {
         let server: HTTPServer
         let client: LoopbackClient
         let status = FixedStatus()
+        let fleet = FixedFleet()
         let clock = SetClock()
         let registry = MetricRegistry(commonLabels: [MetricLabel("model_name", "m")])
 
@@ -55,7 +103,7 @@ private final class FixedStatus: StatusSource {
             var configuration = AdminConfiguration()
             configuration.version = "1.2.3"
             configuration.processID = 77
-            let admin = Admin(on: reactor, configuration: configuration, source: status, metrics: registry, clock: clock)
+            let admin = Admin(on: reactor, configuration: configuration, source: status, fleet: fleet, requests: fleet, metrics: registry, clock: clock)
             server = HTTPServer(on: reactor, actor: admin)
             guard case .tcp(_, let port) = try await server.listen(on: Endpoint("127.0.0.1:0")) else { preconditionFailure() }
             client = try await LoopbackClient(port: port)
@@ -87,6 +135,10 @@ private final class FixedStatus: StatusSource {
         #expect(ready.status == 503)
         #expect(try JSON(parsing: ready.body)["reason"] == "no_worker")
         stage.status.set { $0.worker = hello() }
+        #expect(try JSON(parsing: try await stage.get("/health/ready").body)["reason"] == "no_worker")
+        stage.fleet.join("w0", state: "suspect")
+        #expect(try JSON(parsing: try await stage.get("/health/ready").body)["reason"] == "no_worker")
+        stage.fleet.join("w0")
         #expect(try await stage.get("/health/ready").status == 200)
         #expect(try await stage.get("/health/ready", method: "HEAD").status == 200)
         stage.status.set { $0.sequences = 2 }
@@ -112,12 +164,18 @@ private final class FixedStatus: StatusSource {
     func pages() async throws {
         let stage = try await Stage()
         #expect(try await stage.get("/fleet").body == #"{"workers":[]}"#)
-        stage.status.set { $0.worker = hello() }
+        stage.fleet.join("w0")
         let worker = try JSON(parsing: try await stage.get("/fleet").body)["workers"]?.array?.first
         #expect(worker?["id"] == "w0")
         #expect(worker?["pid"] == 77)
         #expect(worker?["roles"] == ["prefill", "decode"])
         #expect(worker?["state"] == "ready")
+        #expect(worker?["epoch"] == 3)
+        #expect(worker?["address"] == "unix:/w0")
+        #expect(worker?["links"]?.array?.first?["state"] == "open")
+        stage.fleet.join("w0", state: "draining")
+        #expect(try JSON(parsing: try await stage.get("/fleet").body)["workers"]?.array?.first?["state"] == "drained")
+        #expect(try JSON(parsing: try await stage.get("/requests").body)["requests"]?.array?.first?["id"] == "r1")
         #expect(try await stage.get("/version").body == #"{"version":"1.2.3"}"#)
         #expect(try await stage.get("/").body.contains("href=\"/metrics\""))
         let missing = try await stage.get("/nothing")
@@ -126,6 +184,36 @@ private final class FixedStatus: StatusSource {
         let refused = try await stage.get("/fleet", method: "DELETE")
         #expect(refused.status == 405)
         #expect(refused.head.contains("allow: GET, HEAD\r\n"))
+        await stage.end()
+    }
+
+    @Test("operators change the fleet by POST, and only by what is understood")
+    func operations() async throws {
+        let stage = try await Stage()
+        for (path, body, asked) in [
+            ("/fleet/w0/drain", "", "drain w0 true"), ("/fleet/w0/undrain", "", "drain w0 false"),
+            ("/fleet/w0/roles", #"{"roles":"decode"}"#, "roles w0 decode"),
+            ("/fleet/w0/links", #"{"rate":125000,"latency_ms":20}"#, "shape w0 125000 0.02 seconds"), ("/links", "{}", "shape all none 0.0 seconds"),
+            ("/requests/r1/cancel", "", "cancel r1"),
+        ] {
+            let answer = try await stage.get(path, method: "POST", body: body)
+            #expect(answer.status == 200, "\(path): \(answer.body)")
+            #expect(stage.fleet.asked.last == asked)
+            let refused = try await stage.get(path)
+            #expect(refused.status == 405 && refused.head.contains("allow: POST\r\n"), "\(path)")
+        }
+        let count = stage.fleet.asked.count
+        for (path, body, status, code) in [
+            ("/fleet/w0/roles", "", 400, "invalid_json"), ("/fleet/w0/roles", "{}", 400, "missing_parameter"),
+            ("/fleet/w0/roles", #"{"roles":"cook"}"#, 400, "invalid_value"), ("/links", #"{"rate":-1}"#, 400, "invalid_value"),
+            ("/links", #"{"speed":1}"#, 400, "unsupported_parameter"), ("/fleet/w0/dance", "", 404, "route_not_found"),
+        ] {
+            let answer = try await stage.get(path, method: "POST", body: body)
+            #expect(answer.status == status, "\(path) \(body)")
+            #expect(try JSON(parsing: answer.body)["error"]?["code"] == .string(code), "\(path) \(body)")
+        }
+        #expect(stage.fleet.asked.count == count)
+        for path in ["/fleet/w9/drain", "/requests/r9/cancel"] { #expect(try await stage.get(path, method: "POST").status == 404) }
         await stage.end()
     }
 }
