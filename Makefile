@@ -33,9 +33,9 @@ sanitize: install-libraries
 	TSAN_OPTIONS=suppressions=$(abspath Tests/thread-sanitizer.supp) \
 	  swift test --skip-build --scratch-path .build-thread --sanitize=thread --filter '$(THREAD_SUITES)'
 
-ADDRESS_SUITES := PlatformTests|HTTPTests|TokenizationTests|WeightsTests|KVCacheTests|SchedulingTests
+ADDRESS_SUITES := PlatformTests|HTTPTests|WireTests|TokenizationTests|WeightsTests|KVCacheTests|SchedulingTests
 # The socket tests of Server and Gateway overrun their time limits under it; run them by hand on a fast machine.
-THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests
+THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests|TransferTests
 
 bench: build
 	$(FERRY) bench --shape smollm2-135m

@@ -76,24 +76,25 @@ let package = Package(
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4
         .target(name: "Scheduling", dependencies: ["Platform", "Inference", "Wire", "KVCache"]),
+        .target(name: "Routing", dependencies: ["Platform", "Inference", "Wire"]),
         // Level 5
         .target(
             name: "Engine",
             dependencies: ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]
         ),
-        .target(name: "Transfer", dependencies: ["Platform", "Wire"]),
+        .target(name: "Transfer", dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", logging], exclude: ["README.md"]),
         // Level 6
         .target(
             name: "Gateway",
-            dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Telemetry", logging]
+            dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Telemetry", logging]
         ),
-        .target(name: "Admin", dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Telemetry"]),
+        .target(name: "Admin", dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Telemetry", logging]),
         // Level 7
         .executableTarget(
             name: "Ferry",
             dependencies: [
                 "Platform", "Inference", "Telemetry", "Kernels", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Weights",
-                "KVCache", "Model", "Scheduling", "Engine", "Transfer", "Gateway", "Admin",
+                "KVCache", "Model", "Scheduling", "Routing", "Engine", "Transfer", "Gateway", "Admin",
                 argumentParser, logging, yaml, lifecycle, signals,
             ]
         ),
@@ -105,14 +106,17 @@ let package = Package(
         test("Kernels", ["Platform", "CKernels", "Kernels"]),
         test("Reactor", ["Platform", "Reactor"]),
         test("HTTP", ["Platform", "HTTP"]),
+        test("Wire", ["Platform", "Inference", "Wire"]),
         test("Tokenization", ["Platform", "Inference", "Tokenization"]),
         test("Server", ["Platform", "Reactor", "HTTP", "Server"]),
         test("Weights", ["Platform", "Kernels", "Inference", "Weights"]),
         test("KVCache", ["Inference", "KVCache"]),
         test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"]),
         test("Scheduling", ["Platform", "Inference", "Wire", "KVCache", "Scheduling"]),
+        test("Routing", ["Platform", "Inference", "Wire", "Routing"]),
         test("Engine", ["Platform", "Inference", "Wire", "Kernels", "KVCache", "Weights", "Model", "Scheduling", "Engine", "Transfer"]),
-        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Gateway", logging]),
+        test("Transfer", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Transfer", logging]),
+        test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Gateway", logging]),
         test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
         test("Ferry", ["Ferry"]),
         test("Client", ["Ferry"]),

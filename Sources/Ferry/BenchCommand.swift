@@ -18,6 +18,7 @@ struct BenchCommand: AsyncParsableCommand {
               ferry bench --shape smollm2-135m
               ferry bench --model ~/models/Qwen2.5-0.5B-Instruct --prompt 2048 --batch 1,8 --json
               ferry bench --quality --model models/pilot --text models/pilot/recall-eval.jsonl --weights int8,int8g32
+              ferry bench --link
               ferry bench --shape smollm2-135m --json > before.json; ferry bench --shape smollm2-135m --compare before.json
 
             Shapes: \(SyntheticModel.all.map(\.name).joined(separator: ", ")).
@@ -33,10 +34,16 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(name: .long, help: "How often each figure is measured.") var repeats = 5
     @Option(name: .long, help: "An earlier --json output; ratios to it are shown.") var compare: String?
     @Flag(name: .long, help: "Measure what forms of weights cost in quality, beside bf16, over --text; no speeds.") var quality = false
+    @Flag(name: .long, help: "Measure one loopback connection between two processes: plain TCP beside HTTP/2, bare and with KV blocks.") var link = false
     @Option(name: .long, help: "A text, or a .jsonl file of chats with messages and answer.") var text: String?
     @Flag(name: .long, help: "JSON on standard output.") var json = false
 
     func validate() throws {
+        guard !link else {
+            guard model == nil, shape == nil else { throw ValidationError("--link measures no model") }
+            guard repeats > 0 else { throw ValidationError("positive numbers were expected") }
+            return
+        }
         guard (model == nil) != (shape == nil) else { throw ValidationError("exactly one of --model and --shape was expected") }
         guard !quality || (model != nil && text != nil) else { throw ValidationError("--quality asks for --model and --text") }
         if let shape, SyntheticModel.named(shape) == nil {
@@ -66,6 +73,10 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if link {
+            let figures = try await LinkBenchmark(rounds: repeats).measure()
+            return try StandardOutput.write((json ? figures.json : figures.table) + "\n")
+        }
         let team = try LocalWorker.threadTeam(threads: threads)
         if quality { return try measureQuality(team) }
         var report = BenchReport(threads: team.threads, instructionSet: team.instructionSet.name, earlier: try compare.map { try EarlierBench(file: $0) })

@@ -1,5 +1,4 @@
 internal import Admin
-internal import Engine
 internal import Foundation
 internal import Gateway
 internal import HTTP
@@ -10,13 +9,15 @@ internal import Platform
 internal import Reactor
 internal import Server
 internal import ServiceLifecycle
+internal import Synchronization
+internal import Routing
 internal import Telemetry
 internal import Tokenization
 internal import Transfer
 internal import UnixSignals
 internal import Wire
 
-/// The server process: loads the model, joins worker, gateway and listeners, runs them until a signal, drains.
+/// The gateway process: starts and supervises the workers of its plan, lets others join, serves until a signal, drains.
 struct Daemon {
     let settings: Settings
 
@@ -25,52 +26,114 @@ struct Daemon {
         let endpoints = try settings.endpoints("gateway.listen")
         let adminEndpoints = try settings.endpoints("admin.listen")
         let tls = try settings.tls()
-        startLogging()
+        let plan = try FleetPlan(settings)
+        let fleetTLS = try settings.fleetServerTLS()
+        Self.startLogging(settings)
         let logger = Logger(label: "ferry")
 
         FileDescriptors.raiseLimit()
-        let directory = try LocalWorker.modelDirectory(settings)
-        let tokenizer = try Tokenizer(directory: directory)
-        let template = try ChatTemplate.load(directory: directory)
-        // Tables of character classes are built by the first use; better now than in somebody's first request.
-        _ = try tokenizer.encode(" ", addSpecialTokens: false)
-        let bar = ProgressBar("repacking weights")
-        let local = try LocalWorker.load(settings, progress: bar.show)
-        bar.finish()
-        for warning in local.warnings { logger.warning("\(warning)") }
-        for note in local.notes { logger.info("\(note)") }
-        let model = ServedModel(local, tokenizer: tokenizer, template: template)
-
+        let (model, standard) = try loadModel(plan, logger)
         let reactor = try Reactor(name: "reactor")
-        let metrics = MetricRegistry(commonLabels: [MetricLabel("model_name", local.hello.modelName)])
-        metrics.gauge(
-            .buildInfo, MetricLabel("version", Version.number), MetricLabel("instruction_set", local.hello.instructionSet),
-            MetricLabel("dtype", local.hello.dtype)
-        ).set(1)
+        Watchdog(reactor: reactor, limit: settings.seconds("admin.stall_after")) {
+            logger.critical("the reactor has not turned for \($0); exiting with status 1")
+        }.begin()
+        let metrics = MetricRegistry(commonLabels: [MetricLabel("model_name", model.name)])
+        metrics.gauge(.buildInfo, MetricLabel("version", Version.number)).set(1)
         let gateway = Gateway(on: reactor, model: model, configuration: configuration, metrics: metrics, logger: Logger(label: "ferry.gateway"))
-        local.channel.open(hello: local.hello, sink: gateway)
-        await gateway.attach(local.channel)
+        let folder = try RuntimeFolder()
+        defer { folder.remove() }
+        let stop = StopRequest()
+        let roll = RollCall(plan.workers.map(\.name))
+        let processes = WorkerProcesses(
+            on: reactor, executable: Environment.program, plan.workers.map { ($0.name, arguments($0, of: plan, in: folder.path)) },
+            logger: Logger(label: "ferry.workers")
+        ) { reason, status in stop.put(reason, status: status) }
+        let coordinator = Coordinator(
+            for: gateway, dispatcher: Dispatcher(fleet: Fleet(limits: plan.limits, standard: standard), limits: plan.dispatch, rules: plan.rules),
+            logger: Logger(label: "ferry.fleet"), onJoined: { name in
+                roll.present(name)
+                Task { await processes.registered(name) }
+            },
+            onLost: { name, process, reason in Task { await processes.lost(name, process: process, reason: reason) } })
+        let fleetServer = HTTPServer(on: reactor, limits: .fleet, handler: FleetDoor(to: coordinator))
+        try await fleetServer.listen(on: .unix(path: folder.path + "/gateway"))
+        for endpoint in plan.endpoints {
+            announce("fleet", try await fleetServer.listen(on: endpoint, tls: endpoint.isLocal ? nil : fleetTLS), encrypted: !endpoint.isLocal)
+        }
+        await coordinator.start()
+
         let server = HTTPServer(on: reactor, limits: settings.serverLimits, actor: gateway)
         let admin = Admin(
-            on: reactor, configuration: AdminConfiguration(settings), source: gateway, metrics: metrics)
+            on: reactor, configuration: AdminConfiguration(settings), source: gateway, fleet: coordinator, requests: gateway, metrics: metrics)
         let adminServer = HTTPServer(on: reactor, actor: admin)
+        // All addresses are taken before anything that has to be ended is started.
         var bound: [Endpoint] = []
         for endpoint in endpoints { bound.append(try await server.listen(on: endpoint, tls: tls)) }
-        for endpoint in bound { announce("listening", endpoint, encrypted: tls != nil) }
-        for endpoint in adminEndpoints { announce("admin", try await adminServer.listen(on: endpoint), encrypted: false) }
-        if tls == nil, configuration.keys.isEmpty, let first = bound.first { suggest(first, model: local.hello.modelName) }
+        var adminBound: [Endpoint] = []
+        for endpoint in adminEndpoints { adminBound.append(try await adminServer.listen(on: endpoint)) }
+        await processes.start()
+        let announcement = Task { [bound, adminBound] in
+            // Scripts take this for the sign that requests will be answered.
+            await roll.complete.wait()
+            guard stop.reason == nil, !gateway.status.isDraining else { return }
+            for endpoint in bound { announce("listening", endpoint, encrypted: tls != nil) }
+            for endpoint in adminBound { announce("admin", endpoint, encrypted: false) }
+            if tls == nil, configuration.keys.isEmpty, let first = bound.first { suggest(first, model: model.name) }
+        }
 
         let drain = settings.seconds("shutdown.drain")
         // The group's own limits do not help: they cancel tasks, and a task that waits for a thread heeds no cancellation.
         let group = ServiceGroupConfiguration(
             services: [
-                .init(service: WorkerService(local: local)),
-                .init(service: GatewayService(gateway: gateway, server: server, adminServer: adminServer, drain: drain, logger: logger)),
+                .init(
+                    service: GatewayService(gateway: gateway, server: server, adminServer: adminServer, drain: drain, stop: stop, logger: logger),
+                    // It ends by itself where there is a reason of our own to stop.
+                    successTerminationBehavior: .gracefullyShutdownGroup)
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "ferry.services") { _ in SwiftLogNoOpLogHandler() })
         try await ServiceGroup(configuration: group).run()
+        roll.complete.open()
+        await announcement.value
+        await coordinator.beginStop()
+        await processes.stop()
+        await coordinator.stop()
+        await fleetServer.drain(within: .zero)
         await reactor.shutdown()
+        if let (reason, status) = stop.reason {
+            throw status == SupervisionPlan.badConfiguration ? ConfigurationError(reason) as any Error : CommandFailure(reason)
+        }
         logger.notice("stopped")
+    }
+
+    /// What the gateway itself needs of the model: its tokeniser, its template, its sizes. Weights are repacked here, once for all workers.
+    private func loadModel(_ plan: FleetPlan, _ logger: Logger) throws -> (ServedModel, FleetStandard) {
+        let directory = try LocalWorker.modelDirectory(settings)
+        let tokenizer = try Tokenizer(directory: directory)
+        let template = try ChatTemplate.load(directory: directory)
+        // Tables of character classes are built by the first use; better now than in somebody's first request.
+        _ = try tokenizer.encode(" ", addSpecialTokens: false)
+        let shape = try ModelConfiguration(directory: directory).shape
+        var standard = FleetStandard(shape: shape, tokenizerDigest: try TokenizerDigest.of(directory: directory))
+        if !plan.workers.isEmpty {
+            let bar = ProgressBar("repacking weights")
+            let prepared = try LocalWorker.prepare(settings, share: plan.workers.count, progress: bar.show)
+            bar.finish()
+            for warning in prepared.warnings { logger.warning("\(warning)") }
+            for note in prepared.notes { logger.info("\(note)") }
+            (standard.modelDigest, standard.dtype) = (prepared.digest, prepared.dtype)
+        }
+        let model = ServedModel(
+            name: LocalWorker.modelName(settings, directory: directory), vocabulary: shape.vocabulary,
+            defaults: try GenerationDefaults(directory: directory), tokenizer: tokenizer, template: template)
+        return (model, standard)
+    }
+
+    /// How a worker of this machine is started: as this program, with the same model and engine settings, over sockets that only this user reaches.
+    private func arguments(_ worker: FleetPlan.Planned, of plan: FleetPlan, in folder: String) -> [String] {
+        [
+            "worker", "--join", "unix:\(folder)/gateway", "--name", worker.name, "--role", worker.roles.description, "--listen",
+            "unix:\(folder)/\(worker.name)", "--supervised", "--share", String(plan.workers.count),
+        ] + settings.arguments(sections: ["model", "engine", "log", "fleet"])
     }
 
     /// One line on standard output that scripts wait for.
@@ -91,7 +154,7 @@ struct Daemon {
             """)
     }
 
-    private func startLogging() {
+    static func startLogging(_ settings: Settings) {
         var configuration = LogConfiguration()
         configuration.level = Logger.Level(rawValue: settings.text("log.level")) ?? .info
         configuration.format = LogFormat(rawValue: settings.text("log.format")) ?? .text
@@ -104,16 +167,23 @@ struct Daemon {
     }
 }
 
-/// Runs the worker; when everything else has stopped, closes its channel.
-private struct WorkerService: Service {
-    let local: LocalWorker
+/// Which of the planned workers have joined. Any thread.
+private final class RollCall: Sendable {
+    /// Opens when all have.
+    let complete = Latch()
+    private let missing: Mutex<Set<String>>
 
-    func run() async throws {
-        await withGracefulShutdownHandler {
-            await local.worker.run()
-        } onGracefulShutdown: {
-            local.channel.close()
+    init(_ names: [String]) {
+        missing = Mutex(Set(names))
+        if names.isEmpty { complete.open() }
+    }
+
+    func present(_ name: String) {
+        let isComplete = missing.withLock { missing in
+            missing.remove(name)
+            return missing.isEmpty
         }
+        if isComplete { complete.open() }
     }
 }
 
@@ -123,6 +193,7 @@ private struct GatewayService: Service {
     let server: HTTPServer
     let adminServer: HTTPServer
     let drain: Duration
+    let stop: StopRequest
     let logger: Logger
 
     private func limitShutdown() {
@@ -141,7 +212,7 @@ private struct GatewayService: Service {
 
     func run() async throws {
         async let running: Void = gateway.run()
-        try? await gracefulShutdown()
+        await firstEnd()
         limitShutdown()
         await gateway.beginDrain()
         let gateway = gateway
@@ -159,6 +230,18 @@ private struct GatewayService: Service {
         await running
     }
 
+    /// Waits for a signal, or for a reason of our own to stop.
+    private func firstEnd() async {
+        let stop = stop
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await gracefulShutdown() }
+            group.addTask { await stop.latch.wait() }
+            await group.next()
+            stop.latch.open()
+            group.cancelAll()
+        }
+    }
+
     /// Waits for the end of `drain` or for another signal, whichever comes first, and says which; nil when cancelled before.
     private static func firstOf(_ drain: Duration) async -> String? {
         await withTaskGroup(of: String?.self) { group in
@@ -174,10 +257,9 @@ private struct GatewayService: Service {
 }
 
 extension ServedModel {
-    /// What the gateway speaks for, out of a loaded worker.
-    fileprivate init(_ local: LocalWorker, tokenizer: Tokenizer, template: ChatTemplate?) {
+    /// What the gateway speaks for.
+    fileprivate init(name: String, vocabulary: Int, defaults: GenerationDefaults, tokenizer: Tokenizer, template: ChatTemplate?) {
         var sampling = SamplingParameters()
-        let defaults = local.defaults
         // `do_sample: false` says that the authors recommend greedy decoding; clients expect OpenAI's temperature of 1 otherwise.
         sampling.temperature = defaults.doSample == false ? 0 : defaults.temperature ?? 1
         sampling.topP = defaults.topP ?? 1
@@ -185,10 +267,8 @@ extension ServedModel {
         sampling.minP = defaults.minP ?? 0
         sampling.repetitionPenalty = defaults.repetitionPenalty ?? 1
         self.init(
-            names: [local.hello.modelName], tokenizer: tokenizer, template: template, vocabulary: local.hello.shape.vocabulary,
+            names: [name], tokenizer: tokenizer, template: template, vocabulary: vocabulary,
             endTokens: Set(defaults.endTokens + [tokenizer.eosToken].compactMap { $0 }), samplingDefaults: sampling,
-            defaultMaxTokens: defaults.maxNewTokens,
-            fingerprint: "ferry-\(local.hello.modelDigest.prefix(12))-\(local.hello.instructionSet)-\(local.hello.dtype)",
-            created: Int64(Date().timeIntervalSince1970))
+            defaultMaxTokens: defaults.maxNewTokens, created: Int64(Date().timeIntervalSince1970))
     }
 }

@@ -70,9 +70,9 @@ private final class TimedModel: StepModel {
         self.times = times
     }
 
-    func run(_ plan: StepPlan) -> [SampleOutcome?] {
+    func run(_ plan: StepPlan, layerDone: (Int) -> Void) -> [SampleOutcome?] {
         let started = SystemClock().now
-        let outcomes = runner.run(plan)
+        let outcomes = runner.run(plan, layerDone: layerDone)
         times.add(sequences: plan.segments.count { $0.samples }, rows: plan.tokens.count, started: started, forward: runner.forwardTime)
         return outcomes
     }

@@ -4,6 +4,9 @@ internal import Foundation
 enum Environment {
     static var variables: [String: String] { ProcessInfo.processInfo.environment }
 
+    /// The program that runs, to be started again.
+    static var program: String { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0] }
+
     /// The model that ships with Ferry: `models/pilot` beside the working directory, or beside the program's checkout.
     static var bundledModel: String? {
         let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

@@ -11,13 +11,16 @@ internal import Platform
             Examples:
               ferry serve                                  the bundled model on 127.0.0.1:8080
               ferry serve --model ~/models/SmolLM2-135M    your own
+              ferry worker --join http://127.0.0.1:9191    one more worker for a running gateway
               ferry generate --prompt "What is 347 + 285?"
               ferry bench --shape smollm2-135m
 
             Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.
             """,
         version: Version.text,
-        subcommands: [ServeCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self])
+        subcommands: [
+            ServeCommand.self, WorkerCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self, LinkBenchmarkPeer.self,
+        ])
 
     static func main() async {
         do {

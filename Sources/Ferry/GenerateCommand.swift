@@ -55,7 +55,8 @@ struct GenerateCommand: AsyncParsableCommand {
         let tokenizer = try Tokenizer(directory: directory)
         let promptTokens = try tokens(tokenizer, directory: directory)
         let bar = ProgressBar("repacking weights")
-        let local = try LocalWorker.load(settings, progress: bar.show)
+        let channel = InMemoryChannel()
+        let local = try LocalWorker.load(settings, channel: channel, progress: bar.show)
         bar.finish()
         for note in local.warnings + local.notes where !json { bar.note(note) }
 
@@ -72,7 +73,7 @@ struct GenerateCommand: AsyncParsableCommand {
         sampling.maxTokens = min(maxTokens, max(1, local.hello.sequenceLimit - promptTokens.count))
         sampling.stopTokens = ignoreEos ? [] : Set(local.defaults.endTokens + [tokenizer.eosToken].compactMap { $0 })
         sampling.topLogprobs = json ? 0 : nil
-        let answer = try await generate(local, prompt: promptTokens, sampling: sampling, tokenizer: tokenizer)
+        let answer = try await generate(local, channel, prompt: promptTokens, sampling: sampling, tokenizer: tokenizer)
         if json { try StandardOutput.write(answer.json(prompt: promptTokens) + "\n") }
     }
 
@@ -94,12 +95,12 @@ struct GenerateCommand: AsyncParsableCommand {
     }
 
     private func generate(
-        _ local: LocalWorker, prompt: [TokenID], sampling: SamplingParameters, tokenizer: Tokenizer
+        _ local: LocalWorker, _ channel: InMemoryChannel, prompt: [TokenID], sampling: SamplingParameters, tokenizer: Tokenizer
     ) async throws -> Answer {
         let collector = AnswerCollector()
-        local.channel.open(hello: local.hello, sink: collector)
+        channel.open(hello: local.hello, sink: collector)
         let running = Task { await local.worker.run() }
-        try local.channel.send([.start(SequenceRequest(id: SequenceID(1), prompt: prompt, sampling: sampling))])
+        try channel.send([.start(SequenceRequest(id: SequenceID(1), prompt: prompt, sampling: sampling))])
         var answer = Answer()
         var text = IncrementalDetokenizer(tokenizer, skipSpecialTokens: true)
         func emit(_ piece: String) throws {
@@ -119,7 +120,7 @@ struct GenerateCommand: AsyncParsableCommand {
             }
         }
         try emit(text.finish())
-        local.channel.close()
+        channel.close()
         await running.value
         if !json { try StandardOutput.write("\n") }
         if case .failed(let reason) = answer.reason { throw CommandFailure(reason) }

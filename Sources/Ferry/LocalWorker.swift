@@ -9,12 +9,16 @@ internal import Transfer
 internal import Weights
 internal import Wire
 
-/// A model loaded into this process, with the worker that serves it and the channel that leads there.
+/// A model loaded into this process, with the worker that computes with it.
 struct LocalWorker {
-    let channel: InMemoryChannel
     let worker: Worker
     let hello: WorkerHello
     let defaults: GenerationDefaults
+    /// Where its pages are read and written for other workers.
+    let station: KeyValueStation
+    /// Of everything that must be equal for the bytes of KV to mean the same.
+    let keyValueFingerprint: UInt64
+    let pageBytes: Int
     /// Sentences for the log that an operator should look into: a damaged cache, weights that could not be kept.
     let warnings: [String]
     /// Sentences for the log: what was rounded, what runs with what.
@@ -22,8 +26,16 @@ struct LocalWorker {
 
     /// Loads the model that the settings name and takes all memory it will need.
     ///
-    /// - Parameter progress: told how much of the weights is repacked, 0 to 1.
-    static func load(_ settings: Settings, progress: (Double) -> Void) throws -> LocalWorker {
+    /// - Parameters:
+    ///   - name: the worker's.
+    ///   - channel: where its commands come from.
+    ///   - port: its way to other workers; nil where it has none.
+    ///   - share: how many workers live off this machine's memory.
+    ///   - progress: told how much of the weights is repacked, 0 to 1.
+    static func load(
+        _ settings: Settings, name: String = "local-0", channel: any GatewayChannel, port: (any TransferPort)? = nil, share: Int = 1,
+        progress: (Double) -> Void
+    ) throws -> LocalWorker {
         let directory = try modelDirectory(settings)
         let team = try threadTeam(threads: settings.integer("engine.threads"))
         let form = weightForm(settings)
@@ -32,35 +44,62 @@ struct LocalWorker {
         }
         let shape = weights.configuration.shape
         let pageBytes = weights.keyValueGeometry.pageBytes
-        let pages = try self.pages(settings, pageBytes: pageBytes, context: shape.context)
+        let pages = try self.pages(settings, pageBytes: pageBytes, context: shape.context, share: share)
         let sequenceLimit = min(shape.context, pages * Page.tokens)
         let stepTokens = settings.integer("engine.step_tokens")
         let running = settings.integer("engine.running_sequences")
         let modelLimits = DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit)
+        let memory = try KeyValueMemory(geometry: weights.keyValueGeometry, pages: pages)
         let (threads, instructionSet) = (team.threads, team.instructionSet)
         let fingerprint = "\(weights.fingerprint)-\(form)-\(team.instructionSet.name)"
-        let name = settings.text("model.name")
-        let channel = InMemoryChannel()
+        let keyValueFingerprint = Digest(of: "\(fingerprint) \(weights.keyValueGeometry) \(Page.tokens)").low
+        let station = KeyValueStation(memory: memory, fingerprint: keyValueFingerprint, vocabulary: shape.vocabulary)
         let worker = try Worker(
             thread: WorkerThread(name: "engine"),
             limits: SchedulerLimits(
                 stepTokens: stepTokens, runningSequences: running, waitingSequences: settings.integer("engine.waiting_sequences"),
                 sequenceTokens: sequenceLimit),
             // The word at random keeps strangers from making prompts whose prefix names collide: the digest is not a cryptographic one.
-            pages: pages, fingerprint: "\(fingerprint)-\(UInt64.random(in: .min ... .max))", channel: channel
+            pages: pages, fingerprint: "\(fingerprint)-\(UInt64.random(in: .min ... .max))", channel: channel,
+            peers: port.map { Peers(station: station, port: $0) }
         ) {
             let team = ThreadTeam(threads: threads, instructionSet: instructionSet)
-            return try ModelRunner(model: DecoderModel(weights, limits: modelLimits, team: team), pages: pages)
+            return try ModelRunner(model: DecoderModel(weights, limits: modelLimits, team: team), memory: memory)
         }
         let hello = WorkerHello(
-            worker: "local-0", modelName: name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name,
-            modelDigest: weights.fingerprint.description, shape: shape, sequenceLimit: sequenceLimit, pagesTotal: pages,
-            instructionSet: team.instructionSet.name, dtype: form.name)
+            worker: name, modelName: modelName(settings, directory: directory), modelDigest: weights.fingerprint.description, shape: shape,
+            sequenceLimit: sequenceLimit, pagesTotal: pages, instructionSet: team.instructionSet.name, dtype: form.name)
         var notes = origin.rounded
         notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
         return LocalWorker(
-            channel: channel, worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), warnings: origin.warnings,
-            notes: notes)
+            worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), station: station,
+            keyValueFingerprint: keyValueFingerprint, pageBytes: pageBytes, warnings: origin.warnings, notes: notes)
+    }
+
+    static func modelName(_ settings: Settings, directory: String) -> String {
+        let name = settings.text("model.name")
+        return name.isEmpty ? URL(fileURLWithPath: directory).lastPathComponent : name
+    }
+
+    /// What all workers of this machine will find.
+    struct Prepared {
+        let digest: String
+        let dtype: String
+        let warnings: [String]
+        let notes: [String]
+    }
+
+    /// Does once for all workers of this machine what each would else do: checks what they are to be given, repacks the weights where that is
+    /// still to be done.
+    static func prepare(_ settings: Settings, share: Int, progress: (Double) -> Void) throws -> Prepared {
+        let team = try threadTeam(threads: settings.integer("engine.threads"))
+        let form = weightForm(settings)
+        let (weights, origin) = try DecoderModel.loadWeights(
+            directory: try modelDirectory(settings), weights: form, cache: cache(settings), team: team
+        ) { progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes))) }
+        let shape = weights.configuration.shape
+        _ = try pages(settings, pageBytes: weights.keyValueGeometry.pageBytes, context: shape.context, share: share)
+        return Prepared(digest: weights.fingerprint.description, dtype: form.name, warnings: origin.warnings, notes: origin.rounded)
     }
 
     /// `model.weights`; where that is "auto", `model.dtype`.
@@ -95,11 +134,11 @@ struct LocalWorker {
     }
 
     /// How many pages the settings pay for; at least what one sequence of two pages needs.
-    private static func pages(_ settings: Settings, pageBytes: Int, context: Int) throws -> Int {
+    private static func pages(_ settings: Settings, pageBytes: Int, context: Int, share: Int) throws -> Int {
         let wanted = settings.bytes("engine.kv_memory")
         let perSequence = Page.count(forTokens: context)
         let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
-        if wanted == 0 { return max(2, min(32 * perSequence, memory / 4 / pageBytes)) }
+        if wanted == 0 { return max(2, min(32 * perSequence, memory / 4 / share / pageBytes)) }
         guard wanted <= memory else {
             throw ConfigurationError("engine.kv_memory is \(wanted) bytes, this machine has \(memory)")
         }

@@ -4,13 +4,16 @@ internal import Platform
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve a model over the OpenAI API.",
+        commandName: "serve", abstract: "Serve a model over the OpenAI API: a gateway and its workers.",
         discussion: """
             Examples:
               ferry serve
               ferry serve --model ~/models/Qwen2.5-0.5B-Instruct --listen 127.0.0.1:8000
               ferry serve --config configs/local.yaml --set engine.threads=4 --set gateway.max_sequences=64
+              ferry serve --config configs/colocated.yaml     one worker that prefills and decodes
+              ferry serve --set fleet.workers=prefill,prefill,decode --set fleet.listen=127.0.0.1:9191
 
+            The gateway starts the workers that fleet.workers names and starts them again when they end; others join with `ferry worker`.
             Settings come from --set and flags, then the environment (FERRY_ENGINE_THREADS=4), then the file, then defaults.
             SIGTERM and Ctrl-C drain: streams finish within shutdown.drain seconds, new work is refused. A second one ends them at once.
             10 seconds after the time to drain the process ends in any case, with exit code 1 if something in it hangs.

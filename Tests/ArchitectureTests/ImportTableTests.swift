@@ -19,8 +19,9 @@ private let table: [(level: Int, target: String, imports: Set<String>)] = [
     (4, "Model", ["Platform", "Kernels", "Inference", "Weights"]),
     (4, "Scheduling", ["Platform", "Inference", "Wire", "KVCache"]),
     (5, "Engine", ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]),
-    (5, "Transfer", ["Platform", "Wire"]),
-    (6, "Gateway", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Telemetry", "Logging"]),
+    (4, "Routing", ["Platform", "Inference", "Wire"]),
+    (5, "Transfer", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Logging"]),
+    (6, "Gateway", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Telemetry", "Logging"]),
     (6, "Admin", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Telemetry", "Logging"]),
 ]
 

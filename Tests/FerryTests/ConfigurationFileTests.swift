@@ -21,7 +21,7 @@ import Testing
     }
 
     private func value(of key: SettingKey) -> String {
-        if case .list = key.kind { return "[\(key.fallback)]" }
+        if case .list = key.kind { return "[\(key.fallback.replacing(",", with: ", "))]" }
         return key.fallback.isEmpty ? "\"\"" : key.fallback
     }
 

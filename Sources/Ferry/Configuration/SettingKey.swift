@@ -85,6 +85,33 @@ extension SettingKey {
             meaning: "HTTP/2 stream resets that one connection may send at once before it is closed"),
         SettingKey(name: "gateway.reset_rate", kind: .integer(1...1_000_000), fallback: "33", meaning: "and per second in the long run"),
 
+        SettingKey(
+            name: "fleet.workers", kind: .list, fallback: "prefill,decode",
+            meaning: "worker processes that serve starts, by what they do: prefill, decode or prefill+decode; none: only those that join"),
+        SettingKey(
+            name: "fleet.listen", kind: .list, fallback: "",
+            meaning: "addresses where workers of other machines join; a Unix socket or loopback in clear, any other with the certificates below"),
+        SettingKey(name: "fleet.tls_certificate", kind: .text, fallback: "", meaning: "PEM file with this process's fleet certificate (deploy/fleet-ca.sh makes them)"),
+        SettingKey(name: "fleet.tls_key", kind: .text, fallback: "", meaning: "PEM file with its private key"),
+        SettingKey(name: "fleet.tls_authority", kind: .text, fallback: "", meaning: "PEM file with the fleet's authority: whom it has signed belongs to the fleet"),
+        SettingKey(name: "fleet.pulse", kind: .seconds(0.05...60), fallback: "1", meaning: "seconds between a worker's signs of life"),
+        SettingKey(name: "fleet.suspect_after", kind: .seconds(0.1...600), fallback: "2", meaning: "seconds of silence after which a worker gets nothing new"),
+        SettingKey(name: "fleet.lost_after", kind: .seconds(0.2...600), fallback: "5", meaning: "and after which what it had is done again elsewhere"),
+        SettingKey(
+            name: "fleet.stall_after", kind: .seconds(1...3600), fallback: "30",
+            meaning: "seconds without a finished step, with work pending, after which a worker is given up, however lively it is"),
+        SettingKey(
+            name: "fleet.attempts", kind: .integer(1...100), fallback: "4",
+            meaning: "how often a sequence may be begun, the first time included, before its client gets an error"),
+        SettingKey(
+            name: "fleet.wait", kind: .seconds(0...3600), fallback: "30", meaning: "seconds that a sequence which lost its worker waits for another one"),
+        SettingKey(
+            name: "fleet.local_tokens", kind: .integer(0...1_000_000), fallback: "128",
+            meaning: "prompts of at most so many new tokens may be prefilled where they are decoded, when that is no later"),
+        SettingKey(
+            name: "fleet.lease", kind: .seconds(1...3600), fallback: "30",
+            meaning: "seconds that finished KV is kept for a worker that gives no sign of wanting it"),
+
         SettingKey(name: "admin.listen", kind: .list, fallback: "127.0.0.1:9090", meaning: "addresses of health and metrics; keep them private"),
         SettingKey(
             name: "admin.stall_after", kind: .seconds(1...3600), fallback: "30",

@@ -107,6 +107,7 @@ struct Settings: Sendable {
     private func values(_ name: String) -> [String] {
         guard let key = SettingKey.byName[name] else { preconditionFailure("no key \(name)") }
         if let entry = entries[name] { return entry.values }
+        if case .list = key.kind { return key.fallback.split(separator: ",").map(String.init) }
         return key.fallback.isEmpty ? [] : [key.fallback]
     }
 
@@ -142,6 +143,12 @@ struct Settings: Sendable {
         ]
         guard let value = Double(number), let factor = factors[unit] else { return nil }
         return Int(exactly: (value * factor).rounded())
+    }
+
+    /// The keys of some sections that were set, as `--set` takes them: for a process that is to run with the same.
+    func arguments(sections: [String]) -> [String] {
+        SettingKey.all.filter { key in entries[key.name] != nil && !key.secret && sections.contains { key.name.hasPrefix($0 + ".") } }
+            .flatMap { ["--set", "\($0.name)=\(values($0.name).joined(separator: ","))"] }
     }
 
     /// The effective values with their origins, one key per line, secrets hidden.
