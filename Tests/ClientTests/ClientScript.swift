@@ -28,19 +28,25 @@ struct ClientScript {
         against server: ServerProcess, environment: [String: String] = [:], within limit: Duration = .seconds(240),
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
+        let variables = ["FERRY_URL": server.url, "FERRY_OPERATOR_URL": server.adminURL, "FERRY_PID": "\(server.process.identifier)"]
+        let complaint = try await outcome(variables.merging(environment) { _, own in own }, within: limit, sourceLocation)
+        if let complaint { Issue.record("\(complaint)\nserver:\n\(server.process.errorOutput.suffix(4000))", sourceLocation: sourceLocation) }
+    }
+
+    /// Runs one that starts the processes it needs itself.
+    func run(within limit: Duration = .seconds(240), sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let complaint = try await outcome(["FERRY_PROGRAM": Program.ferry], within: limit, sourceLocation)
+        if let complaint { Issue.record("\(complaint)", sourceLocation: sourceLocation) }
+    }
+
+    /// What it said, unless it ended well.
+    private func outcome(_ environment: [String: String], within limit: Duration, _ sourceLocation: SourceLocation) async throws -> String? {
         let interpreter = try #require(interpreter, "nothing is installed that runs \(name)", sourceLocation: sourceLocation)
-        let variables = [
-            "FERRY_URL": server.url, "FERRY_OPERATOR_URL": server.adminURL, "FERRY_MODEL": ServerProcess.model,
-            "FERRY_PID": "\(server.process.identifier)", "PYTHONDONTWRITEBYTECODE": "1",
-        ].merging(environment) { _, own in own }
+        let variables = ["FERRY_MODEL": ServerProcess.model, "PYTHONDONTWRITEBYTECODE": "1"].merging(environment) { _, own in own }
         let path = "\(SharedFiles.repository)/Tests/ClientTests/clients/\(name)"
         let process = try ChildProcess(interpreter, [path] + arguments, environment: variables)
         let ending = await process.ending(within: limit)
-        if ending != .success {
-            let serverLog = server.process.errorOutput.suffix(4000)
-            Issue.record(
-                "\(name): \(ending)\n\(process.output)\(process.errorOutput)\nserver:\n\(serverLog)", sourceLocation: sourceLocation)
-        }
+        return ending == .success ? nil : "\(name): \(ending)\n\(process.output)\(process.errorOutput)"
     }
 }
 

@@ -79,4 +79,24 @@ import Testing
         serve.signal(SIGTERM)
         #expect(await serve.ending(within: .seconds(60)) == .init(cause: .exit(1), overdue: false))
     }
+
+    @Test("a server whose reactor hangs is found out and ends, with its workers")
+    func hangingReactor() async throws {
+        let folder = ScratchFolder()
+        let shell = try #require(Program.path("sh"))
+        // The line that follows the first request finds a full pipe that nobody reads.
+        let script = """
+            mkfifo "$1" && exec 3<>"$1" && head -c 65536 /dev/zero >&3
+            exec "$0" serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --set log.level=warning --set admin.stall_after=2 2>&3
+            """
+        let serve = try ChildProcess(shell, ["-c", script, Program.ferry, folder.path + "/log"])
+        let admin = try #require(await serve.line(after: "admin on http://", within: .seconds(60)))
+        // Losing a worker is worth a line.
+        let curl = try #require(Program.path("curl"))
+        let fleet = try ChildProcess(curl, ["-s", "http://\(admin)/fleet"])
+        _ = await fleet.ending(within: .seconds(60))
+        let worker = try #require(fleet.output.firstMatch(of: /"pid":(\d+)/).flatMap { Int32($0.1) })
+        _ = kill(worker, SIGKILL)
+        #expect(await serve.ending(within: .seconds(60)) == .init(cause: .exit(1), overdue: false))
+    }
 }
