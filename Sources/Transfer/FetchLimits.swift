@@ -8,9 +8,10 @@ package struct FetchLimits: Sendable {
     /// Streams opened for one transfer: the first, and after each break another from the last whole block. Beyond: it has failed, and the
     /// engine computes the rest itself. As many attempts in a row to reach a peer fail what is wanted from it.
     package var connections = 3
-    /// Without a block on a stream. Beyond: it counts as broken. The longest step of a healthy sender is seconds on a slow machine. As long
-    /// without a stream at all, because the peer takes no more of them: the transfer has failed.
-    package var stall: Duration = .seconds(20)
+    /// Without a block on a stream. Beyond: it counts as broken. A healthy sender may be busy with a long prompt that is before this one; one
+    /// that hangs is noticed by the gateway sooner. As long without a stream at all, because the peer takes no more of them: the transfer
+    /// has failed.
+    package var stall: Duration = .seconds(60)
     /// Before another attempt to reach a peer, each failure doubling it up to 16 times.
     package var retryAfter: Duration = .milliseconds(250)
 
