@@ -130,10 +130,11 @@ struct Daemon {
 
     /// How a worker of this machine is started: as this program, with the same model and engine settings, over sockets that only this user reaches.
     private func arguments(_ worker: FleetPlan.Planned, of plan: FleetPlan, in folder: String) -> [String] {
-        [
-            "worker", "--join", "unix:\(folder)/gateway", "--name", worker.name, "--role", worker.roles.description, "--listen",
-            "unix:\(folder)/\(worker.name)", "--supervised", "--share", String(plan.workers.count),
-        ] + settings.arguments(sections: ["model", "engine", "log", "fleet"])
+        let place = plan.advertised.isEmpty ? ["--listen", "unix:\(folder)/\(worker.name)"] : ["--listen", "0.0.0.0:0", "--advertise", plan.advertised]
+        return [
+            "worker", "--join", "unix:\(folder)/gateway", "--name", worker.name, "--role", worker.roles.description, "--supervised", "--share",
+            String(plan.workers.count),
+        ] + place + settings.arguments(sections: ["model", "engine", "log", "fleet"])
     }
 
     /// One line on standard output that scripts wait for.

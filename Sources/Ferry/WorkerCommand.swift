@@ -12,7 +12,8 @@ struct WorkerCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               ferry worker --join http://127.0.0.1:9191 --role prefill
-              ferry worker --join https://gateway:9191 --role decode --listen 10.0.0.7:9192 --config configs/fleet.yaml
+              ferry worker --join https://gateway:9191 --role decode --listen 0.0.0.0:9192 --advertise decode-1 \
+                --config configs/fleet.yaml
 
             The worker computes with the model of --model or model.path, which must be the gateway's. It serves its KV cache to other workers on
             --listen. Any address that other machines can reach needs the certificates of the fleet (fleet.tls_*; deploy/fleet-ca.sh makes
@@ -24,6 +25,7 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(name: .long, help: "What it does: prefill, decode or both, separated by a comma.") var role = "prefill,decode"
     @Option(name: .long, help: "Its name in the fleet, stable over restarts; default: this machine's name and the roles.") var name: String?
     @Option(name: .long, help: "Where peers fetch KV cache from it.") var listen = "127.0.0.1:0"
+    @Option(name: .long, help: "Name or address under which peers reach it; needed where --listen names none.") var advertise: String?
     @Option(name: .long, help: "YAML file with settings; configs/fleet.yaml is an example.") var config: String?
     @Option(name: .long, help: "Hugging Face model directory (model.path).") var model: String?
     @Option(name: .long, help: "Form of the weights: auto, \(WeightForm.names) (model.weights).") var weights: String?
@@ -44,8 +46,11 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         let endpoint: Endpoint
         do { endpoint = try Endpoint(listen) } catch { throw ConfigurationError("--listen: \(error)") }
+        guard !endpoint.isUnspecified || advertise != nil else {
+            throw ConfigurationError("--listen \(endpoint) is every address of this machine and none that peers could use; --advertise NAME was expected")
+        }
         let place = WorkerDaemon.Place(
-            gateway: gateway, isEncrypted: isEncrypted, name: name, roles: roles, listen: endpoint, isSupervised: supervised,
+            gateway: gateway, isEncrypted: isEncrypted, name: name, roles: roles, listen: endpoint, advertised: advertise, isSupervised: supervised,
             share: max(1, share))
         try await WorkerDaemon(settings: settings, place: place).run()
     }

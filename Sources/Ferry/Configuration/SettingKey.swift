@@ -91,6 +91,9 @@ extension SettingKey {
         SettingKey(
             name: "fleet.listen", kind: .list, fallback: "",
             meaning: "addresses where workers of other machines join; a Unix socket or loopback in clear, any other with the certificates below"),
+        SettingKey(
+            name: "fleet.advertise", kind: .text, fallback: "",
+            meaning: "name or address under which other machines reach the workers that serve starts; needed where those join"),
         SettingKey(name: "fleet.tls_certificate", kind: .text, fallback: "", meaning: "PEM file with this process's fleet certificate (deploy/fleet-ca.sh makes them)"),
         SettingKey(name: "fleet.tls_key", kind: .text, fallback: "", meaning: "PEM file with its private key"),
         SettingKey(name: "fleet.tls_authority", kind: .text, fallback: "", meaning: "PEM file with the fleet's authority: whom it has signed belongs to the fleet"),

@@ -14,6 +14,8 @@ struct FleetPlan {
     /// Worker processes of this machine, by name.
     let workers: [Planned]
     let endpoints: [Endpoint]
+    /// Where other machines find the workers of this one; empty where there are none.
+    let advertised: String
     let limits: FleetLimits
     let dispatch: Dispatcher.Limits
     let rules: PlacementRules
@@ -23,6 +25,14 @@ struct FleetPlan {
         endpoints = try settings.fleetEndpoints("fleet.listen")
         guard !workers.isEmpty || !endpoints.isEmpty else {
             throw ConfigurationError("fleet.workers and fleet.listen are both empty: there is nobody to serve with")
+        }
+        advertised = settings.text("fleet.advertise")
+        if let open = endpoints.first(where: { !$0.isLocal }), !workers.isEmpty, advertised.isEmpty {
+            throw ConfigurationError(
+                "fleet.advertise is empty; workers that join at \(open) need a name or address of this machine to fetch KV cache from its workers (fleet.workers)")
+        }
+        if !advertised.isEmpty, try settings.fleetServerTLS() == nil {
+            throw ConfigurationError("fleet.advertise is \"\(advertised)\"; fleet.tls_certificate, fleet.tls_key and fleet.tls_authority are needed with it")
         }
         var limits = FleetLimits()
         limits.pulseInterval = settings.seconds("fleet.pulse")
@@ -103,6 +113,11 @@ extension Settings {
 }
 
 extension Endpoint {
+    /// All addresses of the machine, which is nothing that a peer could connect to.
+    var isUnspecified: Bool {
+        if case .tcp(let host, _) = self { ["0.0.0.0", "::"].contains(host) } else { false }
+    }
+
     /// A Unix socket or a loopback address: nobody on another machine can be at either end.
     var isLocal: Bool {
         switch self {

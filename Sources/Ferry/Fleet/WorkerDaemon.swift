@@ -22,10 +22,18 @@ struct WorkerDaemon {
         let roles: WorkerRole
         /// Where peers fetch KV from it.
         let listen: Endpoint
+        /// The host by which they reach it; nil: as `listen` has it.
+        let advertised: String?
         /// Started by a gateway: ends with its standard input, and signals to the whole process group are not for it.
         let isSupervised: Bool
         /// How many workers share this machine's memory.
         let share: Int
+
+        /// What peers are told.
+        func address(_ bound: Endpoint) -> String {
+            guard let advertised, case .tcp(_, let port) = bound else { return bound.description }
+            return Endpoint.tcp(host: advertised, port: port).description
+        }
     }
 
     let settings: Settings
@@ -65,7 +73,7 @@ struct WorkerDaemon {
         let bound = try await server.listen(on: place.listen, tls: serverTLS)
         let running = Task { await local.worker.run() }
         await member.start(
-            listening: bound.description,
+            listening: place.address(bound),
             refused: { ending.put(.refused($0)) }, drained: { ending.put(.asked) },
             // At once, on the reactor that is told: what the gateway sends after it finds it in force.
             shape: { setting in server.assumeIsolated { $0.setShape(setting.map(LinkShape.init)) } })
