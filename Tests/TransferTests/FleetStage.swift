@@ -106,6 +106,9 @@ struct MemberStage {
             keyValueFingerprint: 0xF1, tokenizerDigest: "t", pageTokens: 64, pageBytes: 1, endpoint: endpoint)
     }
 
+    /// From then on the next attempt waits for the clock; before, it would count from the time that the clock was set to.
+    func hasLostTheGateway() async { while await member.failures == 0 { await Task.yield() } }
+
     func nextTell() async -> String? { await tells.first { _ in true } }
 
     /// Commands as the engine gets them, so many.

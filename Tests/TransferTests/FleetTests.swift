@@ -81,6 +81,7 @@ struct FleetTests {
             Issue.record("the link's end was expected")
             return
         }
+        await worker.hasLostTheGateway()
         worker.clock.set(seconds: 10)
         await worker.member.look()
         guard case .registered(1, _) = await desk.next() else {
@@ -103,6 +104,7 @@ struct FleetTests {
             Issue.record("the link's end was expected")
             return
         }
+        await worker.hasLostTheGateway()
         try await desk.listen(on: endpoint.description)
         worker.clock.set(seconds: 1000)
         await worker.member.look()

@@ -154,13 +154,13 @@ struct KeyValueTransferTests {
             #expect(await pair.sink.sink.next() == .asked(from: 0))
             // The clock goes on once the stream has begun, which is later in the turn that asked.
             #expect(await pair.sink.openTransfers == 1)
-            pair.clock.set(seconds: UInt64(attempt) * 20 - 1)
+            pair.clock.set(seconds: UInt64(attempt) * 60 - 1)
             await pair.sink.tick()
             #expect(await pair.sink.openTransfers == 1)
-            pair.clock.set(seconds: UInt64(attempt) * 20)
+            pair.clock.set(seconds: UInt64(attempt) * 60)
             await pair.sink.tick()
         }
-        #expect(isFailed(await pair.sink.nextNews(), "no block from source for 20"))
+        #expect(isFailed(await pair.sink.nextNews(), "no block from source for 60"))
         await pair.end()
     }
 
