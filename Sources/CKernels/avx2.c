@@ -1,5 +1,5 @@
 // AVX2, FMA, F16C.
-#include "kernels.h"
+#include "planes3.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,5 +1,5 @@
 // AVX-512 without bf16 instructions: products in f32, equal to the scalar twin.
-#include "kernels.h"
+#include "planes3.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,6 +1,6 @@
 // AVX-512 with vdpbf16ps: products of bf16 pairs, two to an instruction lane, k pairs ascending. Products in f32 are those of
 // avx512.c.
-#include "kernels.h"
+#include "planes3.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

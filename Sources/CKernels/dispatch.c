@@ -11,6 +11,8 @@ static const ck_table *const tables[] = {
 #endif
 };
 
+const ck_table *ck_table_of(ck_isa isa) { return tables[isa]; }
+
 bool ck_supported(ck_isa isa) {
 #if defined(__x86_64__)
     __builtin_cpu_init();

@@ -6,12 +6,20 @@
 #include <string.h>
 
 #include "include/ckernels.h"
+#include "include/ckplanes3.h"
+
+struct p3_cursor;
 
 // Twin results are only equal if the compiler fuses nothing on its own.
 #pragma clang fp contract(off)
 
+// Decodes `steps` steps of a panel of planes3 to out[steps * 16][64][2], of which it writes the rows of the cursor's parts only, and moves
+// the cursor on.
+typedef void ck_planes3_decoder(struct p3_cursor *at, size_t steps, uint16_t *out);
+
 typedef struct ck_table {
     void (*multiply)(const ck_product *);
+    void (*multiply_planes3)(const ck_planes3_product *, ck_planes3_decoder *);
     void (*operand)(ck_type, const float *, size_t, const int32_t *, size_t, size_t, void *, size_t);
     void (*rms_norm)(ck_type, const float *, size_t, const int32_t *, size_t, size_t, const float *, float, void *, size_t);
     void (*head_norm)(float *, size_t, size_t, size_t, size_t, const float *, float);
@@ -30,6 +38,7 @@ typedef struct ck_table {
 } ck_table;
 
 extern const ck_table ck_scalar_table, ck_avx2_table, ck_avx512_table, ck_avx512bf16_table;
+const ck_table *ck_table_of(ck_isa isa);
 
 typedef struct ck_int8_table {
     void (*operand)(const float *, size_t, void *);     // one row

@@ -374,3 +374,43 @@ static void multiply(const ck_product *p) {
         multiply_blocks(p, kind);
     }
 }
+
+// k of a block of planes3 that is decoded at once: within the first-level cache while one tile has all rows.
+#define PLANES_ONCE 192
+#define PLANES_COLUMNS (MANY_COLUMNS / CK_PLANES3_STEP * CK_PLANES3_STEP)
+
+// Every weight is decoded once, whatever the number of rows.
+static void multiply_planes3(const ck_planes3_product *p, ck_planes3_decoder *decode) {
+    const int kind = product_kind(CK_BF16);
+    const size_t k_end = ck_round_up(p->k, 2), shares = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    const size_t share = shares == 1 ? p->m : ((p->m + shares - 1) / shares + 5) / 6 * 6, width = UNITS_AT(share);
+    const size_t block = p->m <= TALLEST(width) ? PLANES_ONCE : PLANES_COLUMNS;
+    _Alignas(64) uint16_t w[PLANES_COLUMNS * CK_PANEL];
+    _Alignas(64) float wide[MANY_COLUMNS * MOST_UNITS * 16];
+    FOR_PANELS(p, n, end) {
+        const size_t panel = n / CK_PANEL * CK_PANEL, steps = p3_steps(p->k);
+        p3_cursor at = p3_in_product(p, n, end);
+        for (size_t k = 0; k < k_end; k += block) {
+            const size_t depth = smaller(block, k_end - k), count = p3_steps(depth);
+            if (end == p->n1 && k / CK_PLANES3_STEP + count + P3_FAR > steps && p->next) {
+                // What follows these weights for whoever reads on.
+                at.far = (const uint8_t *)p->next + (k / CK_PLANES3_STEP + P3_FAR - smaller(steps, k / CK_PLANES3_STEP + P3_FAR)) * at.step;
+            }
+            decode(&at, count, w);
+            for (size_t row = 0; row < p->m; row += share)
+                for (size_t column = n; column < end; column += width * 16) {
+                    const size_t units = smaller(width, (end - column + 15) / 16);
+                    Tile t = {
+                        .a = advance(p->a, kind, row * p->a_stride + k), .a_stride = p->a_stride,
+                        .w = w + (column - panel) * 2, .w_columns = CK_PANEL,
+                        .c = p->c + row * p->c_stride + column, .c_stride = p->c_stride,
+                        .k = depth, .start = p->accumulate || k ? FROM_C : FROM_ZERO,
+                        .tail = smaller(16, end - column - (units - 1) * 16), .keep = wide, .next = (const char *)w,
+                    };
+                    // One line for each tile and pair, of what is in the cache anyway: compiled without, tiles of six rows spill.
+                    const size_t rows = smaller(share, p->m - row);
+                    run_rows(t, rows, units, kind, (rows + TALLEST(units) - 1) / TALLEST(units));
+                }
+        }
+    }
+}

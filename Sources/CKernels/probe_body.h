@@ -39,6 +39,6 @@ static uint64_t probe_read(const void *bytes, size_t count) {
 
 #define SIMD_TABLE                                                                                                             \
     {                                                                                                                          \
-        multiply, operand_rows, rms_norm, head_norm, rotate, silu_multiply, to_float, from_float, write_kv, attend_span, join, \
-        finish, find_largest, exponentiate, probe_arithmetic, probe_read,                                                                 \
+        multiply, multiply_planes3, operand_rows, rms_norm, head_norm, rotate, silu_multiply, to_float, from_float, write_kv,  \
+        attend_span, join, finish, find_largest, exponentiate, probe_arithmetic, probe_read,                                   \
     }

@@ -1,5 +1,5 @@
 // The specification: every kernel in plain C, one operation after the other. The other instruction sets are tested against it.
-#include "kernels.h"
+#include "planes3.h"
 
 #pragma clang fp contract(off)
 
@@ -73,6 +73,23 @@ static void multiply(const ck_product *p) {
                 sum = fmaf(a[i * p->a_stride + k], weight(p->w, p->type, CK_PANEL, p->k, n, k), sum);
             p->c[i * p->c_stride + n] = sum;
         }
+}
+
+static void multiply_planes3(const ck_planes3_product *p, ck_planes3_decoder *decode) {
+    _Alignas(64) uint16_t w[P3_STEP_WORDS];
+    for (size_t first = p->n0 / CK_PANEL * CK_PANEL; first < p->n1; first += CK_PANEL) {
+        const size_t rows = p->n - first < CK_PANEL ? p->n - first : CK_PANEL;
+        p3_cursor at = p3_open((const uint8_t *)p->w + 64 * (size_t)p->panels[first / CK_PANEL], rows, 0, p3_parts(rows));
+        const size_t n0 = p->n0 > first ? p->n0 - first : 0, n1 = p->n1 - first < rows ? p->n1 - first : rows, k = ck_round_up(p->k, 2);
+        for (size_t done = 0; done < k; done += CK_PLANES3_STEP) {
+            const size_t depth = k - done < CK_PLANES3_STEP ? k - done : CK_PLANES3_STEP;
+            decode(&at, 1, w);
+            multiply(&(ck_product){
+                .a = (const float *)p->a + done, .a_stride = p->a_stride, .w = w, .c = p->c + first, .c_stride = p->c_stride, .m = p->m,
+                .k = depth, .n = rows, .n0 = n0, .n1 = n1, .type = CK_BF16, .accumulate = p->accumulate || done > 0,
+            });
+        }
+    }
 }
 
 // ---- Rows -------------------------------------------------------------------------------------------------------------------
@@ -268,6 +285,6 @@ static uint64_t probe_read(const void *bytes, size_t count) {
 }
 
 const ck_table ck_scalar_table = {
-    multiply, operand_rows, rms_norm, head_norm, rotate, silu_multiply, to_float, from_float, write_kv,
+    multiply, multiply_planes3, operand_rows, rms_norm, head_norm, rotate, silu_multiply, to_float, from_float, write_kv,
     attend_span, join, finish, find_largest, exponentiate, probe_arithmetic, probe_read,
 };

@@ -9,15 +9,18 @@ trap 'rm -rf "$out"' EXIT
 compiler=${CC:-clang}
 flags="-O2 -std=gnu17 -I$sources -I$sources/include"
 
-for name in scalar dispatch avx2 int8 int8_scalar int8_avx2 int8_avx512 int8_avx512vnni; do
+for name in scalar dispatch avx2 int8 int8_scalar int8_avx2 int8_avx512 int8_avx512vnni planes3_scalar planes3_avx2; do
     $compiler $flags -c "$sources/$name.c" -o "$out/$name.o"
 done
-for name in avx512 avx512bf16; do
+$compiler $flags -DEMULATED_VBMI -c "$sources/planes3.c" -o "$out/planes3.o"
+for name in avx512 avx512bf16 planes3_avx512 planes3_avx512bf16; do
     sed '/#pragma clang attribute/d' "$sources/$name.c" > "$out/$name.c"
     # -w: the emulation's casts are not ours to silence one by one.
-    $compiler $flags -w -mavx2 -mfma -mf16c -I"$here/emulation" -c "$out/$name.c" -o "$out/$name.o"
+    $compiler $flags -w -mavx2 -mfma -mf16c -mpopcnt -I"$here/emulation" -I"$sources" -I"$sources/include" -c "$out/$name.c" -o "$out/$name.o"
 done
 $compiler $flags "$here/twins.c" "$out"/*.o -lm -o "$out/twins"
 $compiler $flags "$here/int8_twins.c" "$out"/*.o -lm -o "$out/int8_twins"
+$compiler $flags "$here/planes3_twins.c" "$out"/*.o -lm -o "$out/planes3_twins"
 for set in 1 2 4; do "$out/twins" $set; done
 for set in 1 2 3 4; do "$out/int8_twins" $set; done
+for set in 0 1 2 4; do "$out/planes3_twins" $set; done
