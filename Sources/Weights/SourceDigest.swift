@@ -57,7 +57,7 @@ package struct SourceDigest: Sendable, Equatable {
             guard let name = file["name"]?.string, let size = file["size"]?.integer, let modified = file["mtime_ns"]?.integer,
                 let changed = file["ctime_ns"]?.integer, let inode = file["inode"]?.string.flatMap({ UInt64($0) }),
                 let device = file["device"]?.string.flatMap({ UInt64($0) }),
-                let digest = file["digest"]?.string.flatMap({ parseDigest($0) })
+                let digest = file["digest"]?.string.flatMap({ Digest($0) })
             else { return nil }
             let stamp = FileStamp(
                 size: Int64(size), modifiedNanoseconds: Int64(modified), changedNanoseconds: Int64(changed), inode: inode,
@@ -75,13 +75,6 @@ package struct SourceDigest: Sendable, Equatable {
                     + "\($0.stamp.device) \($0.digest?.description ?? "")\n"
             }.joined()
         ).description
-    }
-
-    private static func parseDigest(_ text: String) -> Digest? {
-        guard text.utf8.count == 32, text.utf8.allSatisfy({ $0 < 0x80 }), let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
-        else { return nil }
-        return Digest(high: high, low: low)
     }
 
     private static func remember(_ files: [Stamped], at path: String) throws(FileError) {
