@@ -122,10 +122,35 @@ import Testing
             let stores = try ["plain", "packed"].map {
                 try WeightStore.load(try model.checkpoint($0), plan: plan, weights: form, cache: nil, team: model.team).store
             }
+            #expect(stores[0].fingerprint == stores[1].fingerprint)
             let bytes = stores.map { store in
                 store.panels("panels").withBytes { ToyCodec.bytes($0) } + store.table("table").withBytes { ToyCodec.bytes($0) }
             }
             #expect(bytes[0] == bytes[1] && stores[0].vector("norm") == stores[1].vector("norm"), "\(form)")
         }
+    }
+
+    @Test func `a packed model is the same model: it uses the plain one's image, and none of another one's`() throws {
+        let model = try PackedModel()
+        model.writeSingle()
+        _ = try model.pack()
+        let cache = CacheFolder(path: model.folder.path + "/cache")
+        var plan = WeightPlan()
+        plan.append(.init(name: "panels", form: .panels, sources: [.init("linear", rows: 96)], columns: 80))
+        func origin(_ name: String) throws -> WeightStore.Origin.Source {
+            try WeightStore.load(try model.checkpoint(name), plan: plan, weights: .bf16, cache: cache, team: model.team).origin.source
+        }
+        guard case .built(let path) = try origin("plain") else {
+            Issue.record("the image was there before")
+            return
+        }
+        #expect(try origin("packed") == .cache(path: path))
+        model.writeSingle(seed: 2)
+        _ = try model.pack()
+        guard case .built(let other) = try origin("packed") else {
+            Issue.record("another model's image was used")
+            return
+        }
+        #expect(other != path)
     }
 }
