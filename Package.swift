@@ -71,7 +71,7 @@ let package = Package(
         .target(name: "Tokenization", dependencies: ["CPCRE2", "CUTF8Proc", "Platform", "Inference"]),
         // Level 3
         .target(name: "Server", dependencies: ["Platform", "Reactor", "HTTP"]),
-        .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"]),
+        .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"], exclude: ["ENECFormat.md"]),
         .target(name: "KVCache", dependencies: ["Platform", "Inference"]),
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4
@@ -119,7 +119,7 @@ let package = Package(
         test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Gateway", logging]),
         test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
         test("Ferry", ["Ferry"]),
-        test("Client", ["Ferry"]),
+        test("Client", ["Platform", "Ferry"]),
     ]
 )
 

@@ -28,6 +28,15 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         self.init(high: hash.high64, low: hash.low64)
     }
 
+    /// What `description` gives; nil for any other text.
+    package init?(_ text: String) {
+        let digits = text.utf8
+        guard digits.count == 32, digits.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }),
+            let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
     /// 32 lower-case hexadecimal digits.
     package var description: String { Self.hex(high) + Self.hex(low) }
 

@@ -2,19 +2,28 @@ internal import Glibc
 
 /// Folders, by path.
 package enum Folder {
-    /// Makes `path` and what is missing above it, for this user only.
-    package static func create(_ path: String) throws(FileError) {
+    /// Makes `path` and what is missing above it: for this user only, or for others to read as far as the process's mask allows.
+    package static func create(_ path: String, readableByAll: Bool = false) throws(FileError) {
         if exists(path) { return }
         let parent = parent(of: path)
-        if parent != path && !exists(parent) { try create(parent) }
-        guard unsafe mkdir(path, 0o700) == 0 || (errno == EEXIST && exists(path)) else {
+        if parent != path && !exists(parent) { try create(parent, readableByAll: readableByAll) }
+        guard unsafe mkdir(path, readableByAll ? 0o755 : 0o700) == 0 || (errno == EEXIST && exists(path)) else {
             throw FileError("create", path: path, code: errno)
         }
     }
 
-    package static func exists(_ path: String) -> Bool {
+    package static func exists(_ path: String) -> Bool { kind(of: path) == S_IFDIR }
+
+    /// Whether `path` leads to a regular file.
+    package static func holdsFile(_ path: String) -> Bool { kind(of: path) == S_IFREG }
+
+    private static func kind(of path: String) -> mode_t? {
         var status = stat()
-        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+    }
+
+    package static func removeFile(_ path: String) throws(FileError) {
+        guard unsafe unlink(path) == 0 || errno == ENOENT else { throw FileError("remove", path: path, code: errno) }
     }
 
     /// Names of what is in `path`, in no order; none when it cannot be read.
@@ -37,9 +46,17 @@ package enum Folder {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    /// `path` without symbolic links and relative parts; as given where it cannot be resolved.
+    /// `path` without symbolic links and relative parts; of what does not exist yet, the part that does. As given where nothing can be
+    /// resolved.
     package static func canonical(_ path: String) -> String {
-        guard let resolved = unsafe realpath(path, nil) else { return path }
+        guard let resolved = unsafe realpath(path, nil) else {
+            let code = errno
+            let parent = parent(of: path)
+            guard code == ENOENT, parent != path else { return path }
+            let name = path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]
+            let folder = canonical(parent)
+            return name.isEmpty ? folder : folder == "/" ? "/\(name)" : "\(folder)/\(name)"
+        }
         defer { unsafe free(resolved) }
         return unsafe String(cString: resolved)
     }

@@ -31,4 +31,12 @@ package struct Slab: ~Copyable, @unchecked Sendable {
             return unsafe _overrideLifetime(span, mutating: &self)
         }
     }
+
+    /// The first `size` bytes.
+    @_lifetime(&self)
+    package mutating func first(_ size: Int) -> MutableRawSpan {
+        precondition(size >= 0 && size <= count, "\(size) of \(count) bytes")
+        let span = unsafe MutableRawSpan(_unsafeStart: base, byteCount: size)
+        return unsafe _overrideLifetime(span, mutating: &self)
+    }
 }

@@ -1,7 +1,7 @@
 package import Platform
 
 /// A model's stored tensors: one `model.safetensors`, or the shards that `model.safetensors.index.json` names.
-/// Mapped, never read whole.
+/// Plain or packed (ENECFormat.md), file by file. Mapped, never read whole.
 package struct Checkpoint: Sendable {
     /// One file of tensors, mapped.
     package struct File: Sendable {
@@ -11,10 +11,15 @@ package struct Checkpoint: Sendable {
         package let header: SafetensorsHeader
         /// Taken before the file was mapped.
         package let stamp: FileStamp
+        /// As they are once decoded: of a plain file in the order of their bytes, of a packed one in the order that they had before.
+        package let tensors: [StoredTensor]
+        package let isPacked: Bool
     }
 
     package let directory: String
     package let files: [File]
+    /// Whether an index names the files.
+    package let isSharded: Bool
     private let positions: [String: (file: Int, tensor: Int)]
 
     /// Shards of a model. Beyond: refused.
@@ -26,7 +31,8 @@ package struct Checkpoint: Sendable {
     package static let indexName = "model.safetensors.index.json"
 
     /// Opens the tensors of the model in `directory`. Where both forms exist, the single file counts, as it does elsewhere.
-    package init(directory: String) throws(CheckpointError) {
+    /// `codecs` are those that packed files may name.
+    package init(directory: String, codecs: CodecShelf = .standard) throws(CheckpointError) {
         var weightMap: [(tensor: String, file: String)]? = nil
         var names = [Self.singleName]
         if !FileStamp.isReadable(directory + "/" + Self.singleName) {
@@ -43,11 +49,26 @@ package struct Checkpoint: Sendable {
                     file: Self.indexName, reason: "\(names.count) shards; at most \(Self.mostShards) were expected")
             }
         }
+        try self.init(names, in: directory, isSharded: weightMap != nil, codecs: codecs)
+        for (tensor, file) in weightMap ?? [] {
+            guard let position = positions[tensor], names[position.file] == file else {
+                throw CheckpointError(file: Self.indexName, tensor: tensor, reason: "\(file) does not hold it")
+            }
+        }
+    }
+
+    /// Opens one file of tensors, whatever lies beside it.
+    package init(file path: String, codecs: CodecShelf = .standard) throws(CheckpointError) {
+        let name = path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+        try self.init([name], in: Folder.parent(of: path), isSharded: false, codecs: codecs)
+    }
+
+    private init(_ names: [String], in directory: String, isSharded: Bool, codecs: CodecShelf) throws(CheckpointError) {
         var files: [File] = []
         var positions: [String: (file: Int, tensor: Int)] = [:]
         for name in names {
-            let file = try Self.open(name, in: directory)
-            for (position, tensor) in file.header.tensors.enumerated() {
+            let file = try Self.open(name, in: directory, codecs)
+            for (position, tensor) in file.tensors.enumerated() {
                 if let former = positions.updateValue((files.count, position), forKey: tensor.name) {
                     throw CheckpointError(
                         file: name, tensor: tensor.name, reason: "\(names[former.file]) has a tensor of that name too")
@@ -55,22 +76,21 @@ package struct Checkpoint: Sendable {
             }
             files.append(file)
         }
-        for (tensor, file) in weightMap ?? [] {
-            guard let position = positions[tensor], names[position.file] == file else {
-                throw CheckpointError(file: Self.indexName, tensor: tensor, reason: "\(file) does not hold it")
-            }
-        }
         self.directory = directory
         self.files = files
+        self.isSharded = isSharded
         self.positions = positions
     }
 
     /// The file and entry of tensor `name`; nil when the model has none of that name.
-    package func tensor(_ name: String) -> (file: File, entry: SafetensorsHeader.Tensor)? {
-        positions[name].map { (files[$0.file], files[$0.file].header.tensors[$0.tensor]) }
+    package func tensor(_ name: String) -> (file: File, entry: StoredTensor)? {
+        positions[name].map { (files[$0.file], files[$0.file].tensors[$0.tensor]) }
     }
 
-    private static func open(_ name: String, in directory: String) throws(CheckpointError) -> File {
+    /// Whether any of its files is packed.
+    package var isPacked: Bool { files.contains { $0.isPacked } }
+
+    private static func open(_ name: String, in directory: String, _ codecs: CodecShelf) throws(CheckpointError) -> File {
         let path = directory + "/" + name
         let stamp: FileStamp
         let mapping: MappedFile
@@ -81,7 +101,10 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(error)
         }
         let header = try SafetensorsHeader(parsing: mapping.bytes, fileBytes: mapping.count, file: name)
-        return File(name: name, mapping: mapping, header: header, stamp: stamp)
+        let description = try PackedDescription(in: header, file: name, codecs: codecs)
+        let plain = { header.tensors.map { StoredTensor(name: $0.name, type: $0.type, shape: $0.shape, form: .plain($0.range, digest: nil)) } }
+        return File(
+            name: name, mapping: mapping, header: header, stamp: stamp, tensors: description?.tensors ?? plain(), isPacked: description != nil)
     }
 
     private static func weightMap(ofIndexAt path: String) throws(CheckpointError) -> [(tensor: String, file: String)] {

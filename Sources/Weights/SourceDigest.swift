@@ -1,13 +1,15 @@
 package import Platform
 
-/// The digest of a checkpoint's content, and the memory of it that spares reading gigabytes at each start: as long as every
+/// The digest of a checkpoint's tensors, and the memory of it that spares reading gigabytes at each start: as long as every
 /// file has the stamp it had when its digest was taken, the digest is believed.
+///
+/// A packed file has the digest of the plain one: its tensors' digests stand in it and are checked when they are decoded.
 package struct SourceDigest: Sendable, Equatable {
     package let value: Digest
     /// False: believed from the stamps.
     package let wasRead: Bool
 
-    /// The digest of all files of `checkpoint`, remembered in `folder`. A memory that cannot be read or written is no error.
+    /// The digest of all tensors of `checkpoint`, remembered in `folder`. A memory that cannot be read or written is no error.
     package init(of checkpoint: Checkpoint, rememberedIn folder: CacheFolder?) {
         let memory = folder.map { "\($0.path)/stamps/\(Digest(of: Folder.canonical(checkpoint.directory))).json" }
         let stamps = checkpoint.files.map { Stamped(name: $0.name, stamp: $0.stamp, digest: nil) }
@@ -16,7 +18,7 @@ package struct SourceDigest: Sendable, Equatable {
             wasRead = false
             return
         }
-        let read = checkpoint.files.map { Stamped(name: $0.name, stamp: $0.stamp, digest: Digest(of: $0.mapping.bytes)) }
+        let read = checkpoint.files.map { Stamped(name: $0.name, stamp: $0.stamp, digest: Self.digest(of: $0)) }
         value = Self.joined(read)
         wasRead = true
         // A file that changed while it was read has no digest worth remembering.
@@ -38,7 +40,21 @@ package struct SourceDigest: Sendable, Equatable {
         Digest(of: files.map { "\($0.name) \($0.digest?.description ?? "")\n" }.joined())
     }
 
-    private static let version = 2
+    /// Of what the tensors are once decoded, wherever they stand in the file.
+    private static func digest(of file: Checkpoint.File) -> Digest {
+        let lines = file.tensors.map { tensor in
+            let digest =
+                switch tensor.form {
+                case .packed(let packed): packed.digest
+                case .plain(_, digest: let digest?): digest
+                case .plain(let range, digest: nil): Digest(of: file.mapping.bytes.extracting(range))
+                }
+            return "\(tensor.name) \(tensor.type) \(tensor.shape) \(digest)\n"
+        }
+        return Digest(of: lines.sorted().joined())
+    }
+
+    private static let version = 3
 
     private static func recall(_ path: String) -> [Stamped]? {
         guard FileStamp.isReadable(path), let mapping = try? MappedFile(path: path) else { return nil }
@@ -57,7 +73,7 @@ package struct SourceDigest: Sendable, Equatable {
             guard let name = file["name"]?.string, let size = file["size"]?.integer, let modified = file["mtime_ns"]?.integer,
                 let changed = file["ctime_ns"]?.integer, let inode = file["inode"]?.string.flatMap({ UInt64($0) }),
                 let device = file["device"]?.string.flatMap({ UInt64($0) }),
-                let digest = file["digest"]?.string.flatMap({ parseDigest($0) })
+                let digest = file["digest"]?.string.flatMap({ Digest($0) })
             else { return nil }
             let stamp = FileStamp(
                 size: Int64(size), modifiedNanoseconds: Int64(modified), changedNanoseconds: Int64(changed), inode: inode,
@@ -75,13 +91,6 @@ package struct SourceDigest: Sendable, Equatable {
                     + "\($0.stamp.device) \($0.digest?.description ?? "")\n"
             }.joined()
         ).description
-    }
-
-    private static func parseDigest(_ text: String) -> Digest? {
-        guard text.utf8.count == 32, text.utf8.allSatisfy({ $0 < 0x80 }), let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
-        else { return nil }
-        return Digest(high: high, low: low)
     }
 
     private static func remember(_ files: [Stamped], at path: String) throws(FileError) {

@@ -18,6 +18,15 @@ package enum StoredType: Hashable, Sendable, CustomStringConvertible {
             }
     }
 
+    init(_ type: SourceType) {
+        self =
+            switch type {
+            case .bf16: .bf16
+            case .f16: .f16
+            case .f32: .f32
+            }
+    }
+
     /// Bytes of one element; nil where elements are not whole bytes or the name is unknown.
     package var bytes: Int? {
         switch self {

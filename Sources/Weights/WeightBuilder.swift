@@ -57,35 +57,47 @@ struct WeightBuilder {
         }
     }
 
-    /// Fills the zeroed `draft` with the image that `header` describes. `check()` has passed.
-    func fill(_ draft: inout FileDraft, header: WeightImageHeader, progress: (WeightProgress) -> Void) {
+    /// Fills the zeroed `draft` with the image that `header` describes. `check()` has passed. Packed tensors are decoded on `team`, one at
+    /// a time.
+    ///
+    /// - Throws: when a packed tensor is damaged.
+    func fill(
+        _ draft: inout FileDraft, header: WeightImageHeader, team: ThreadTeam, progress: (WeightProgress) -> Void
+    ) throws(CheckpointError) {
         var header = header
+        var reader = TensorReader(on: team)
         for (index, operand) in plan.operands.enumerated() {
             let range = header.entries[index].range
             var row = 0
             for source in operand.sources {
-                guard let (file, entry) = checkpoint.tensor(source.tensor), let sourceType = entry.type.sourceType else {
+                guard let (file, entry) = checkpoint.tensor(source.tensor), let type = entry.type.sourceType else {
                     preconditionFailure("\(source.tensor) was not checked")
                 }
-                let stored = file.mapping.bytes.extracting(entry.range)
-                switch operand.form {
-                case .panels:
-                    draft.change(range) {
-                        PanelMatrix.pack(stored, as: sourceType, columns: operand.columns, first: row, form: form, into: &$0)
-                    }
-                case .table:
-                    let offset = range.lowerBound + row * operand.columns * form.elementType.byteCount
-                    Self.convert(stored, as: sourceType, to: form.elementType, columns: operand.columns, into: &draft, at: offset)
-                case .vector:
-                    Self.convert(
-                        stored, as: sourceType, to: .f32, columns: source.rows, into: &draft, at: range.lowerBound + row * 4)
-                }
+                try reader.read(entry, of: file) { place($0, as: type, rows: source.rows, first: row, of: operand, at: range, in: &draft) }
                 row += source.rows
             }
             header.entries[index].digest = draft.digest(of: range)
             progress(WeightProgress(doneBytes: range.upperBound, totalBytes: header.imageBytes))
         }
         draft.replace(at: 0, with: header.encoded().rawSpan)
+    }
+
+    /// Puts one source's rows behind those of the sources before it.
+    private func place(
+        _ stored: RawSpan, as type: SourceType, rows: Int, first: Int, of operand: WeightPlan.Operand, at range: Range<Int>,
+        in draft: inout FileDraft
+    ) {
+        switch operand.form {
+        case .panels:
+            draft.change(range) {
+                PanelMatrix.pack(stored, as: type, columns: operand.columns, first: first, form: form, into: &$0)
+            }
+        case .table:
+            let offset = range.lowerBound + first * operand.columns * form.elementType.byteCount
+            Self.convert(stored, as: type, to: form.elementType, columns: operand.columns, into: &draft, at: offset)
+        case .vector:
+            Self.convert(stored, as: type, to: .f32, columns: rows, into: &draft, at: range.lowerBound + first * 4)
+        }
     }
 
     /// Copies rows of `columns` numbers, converted. Values that `type` can hold stay as they are.

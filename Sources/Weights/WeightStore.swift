@@ -60,10 +60,12 @@ package struct WeightStore: Sendable {
                 try Folder.create(Folder.parent(of: path))
                 FileDraft.removeAbandoned(beside: path)
                 var draft = try FileDraft(path: path, bytes: layout.imageBytes)
-                builder.fill(&draft, header: layout, progress: progress)
+                try builder.fill(&draft, header: layout, team: team, progress: progress)
                 try draft.commit()
                 let store = try WeightStore(verifying: MappedFile(path: path), expecting: layout, team: team)
                 return (store, Origin(source: .built(path: path), warnings: warnings, rounded: rounded))
+            } catch let error as CheckpointError {
+                throw error
             } catch {
                 warnings.append("the weights are kept in this process's memory only: \(error)")
             }
@@ -72,11 +74,13 @@ package struct WeightStore: Sendable {
         }
         do {
             var draft = try FileDraft(inMemoryFor: "the weights of \(checkpoint.directory)", bytes: layout.imageBytes)
-            builder.fill(&draft, header: layout, progress: progress)
+            try builder.fill(&draft, header: layout, team: team, progress: progress)
             let store = try WeightStore(verifying: draft.map(), expecting: layout, team: team)
             return (store, Origin(source: .memory, warnings: warnings, rounded: rounded))
         } catch let error as FileError {
             throw CheckpointError(error)
+        } catch let error as CheckpointError {
+            throw error
         } catch {
             preconditionFailure("an image just made in memory is refused: \(error)")
         }
