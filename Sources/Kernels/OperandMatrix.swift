@@ -1,7 +1,7 @@
 internal import CKernels
 package import Platform
 
-/// Rows of left operands of products with weights of `form`, as the instruction set multiplies them: bf16, or f32 rounded to what the
+/// Rows of left operands of products with weights of which `form` is the operand form, as the instruction set multiplies them: bf16, or f32 rounded to what the
 /// weights' type can hold, or bytes with a scale for each row.
 /// Kernels fill it (norms, gates, attention) and products read it. Columns behind `columns` are zero.
 @safe
@@ -26,6 +26,7 @@ package struct OperandMatrix: ~Copyable, Sendable {
         precondition(columns <= form.mostColumns ?? columns, "\(columns) columns of \(form)")
         self.rows = rows
         self.columns = columns
+        let form = form.operandForm
         self.form = form
         self.instructionSet = instructionSet
         let width = Self.elementBytes(form, instructionSet)

@@ -5,7 +5,7 @@ package import Platform
 ///
 /// A view: it keeps the memory's owner (a mapped file, or memory of its own) alive. Layout, with `columns` rounded up to even and
 /// `rows` to 64, both with zeros: bf16 [rows/64][columns/2][64][2], f32 [rows/64][columns][64]. The forms of bytes are described in
-/// ckernels.h.
+/// ckernels.h, that of enec in ckplanes3.h.
 @safe
 package struct PanelMatrix: @unchecked Sendable {
     // Sendable by argument: nobody writes the memory while a view exists.
@@ -13,6 +13,8 @@ package struct PanelMatrix: @unchecked Sendable {
     package let columns: Int
     package let form: WeightForm
     let base: UnsafeRawPointer
+    /// Of enec: where the panels stand from `base` on.
+    let offsets: PanelOffsets?
     private let owner: any AnyObject & Sendable
 
     /// Panels that stand at byte `offset` of a mapped file.
@@ -24,46 +26,70 @@ package struct PanelMatrix: @unchecked Sendable {
         unsafe self.init(base: file.address(at: offset), owner: file, rows: rows, columns: columns, form: form)
     }
 
-    init(base: UnsafeRawPointer, owner: any AnyObject & Sendable, rows: Int, columns: Int, form: WeightForm) {
+    /// Panels of planes3 anywhere behind byte `offset`, a multiple of 64, of a mapped file.
+    ///
+    /// The caller has checked each of them with `ThreadTeam.checkPanels`, or made them.
+    package init(file: MappedFile, offset: Int, offsets: PanelOffsets, rows: Int, columns: Int) {
+        precondition(offset >= 0 && offset % 64 == 0 && offsets.panels == (rows + 63) / 64, "\(offsets.panels) panels of \(rows) rows at \(offset)")
+        for unit in offsets.units { precondition(Int(unit) * 64 <= file.count - offset, "a panel at \(unit) units of \(file.path)") }
+        unsafe self.init(base: file.address(at: offset), owner: file, rows: rows, columns: columns, form: .enec, offsets: offsets)
+    }
+
+    init(
+        base: UnsafeRawPointer, owner: any AnyObject & Sendable, rows: Int, columns: Int, form: WeightForm, offsets: PanelOffsets? = nil
+    ) {
+        precondition((form == .enec) == (offsets != nil), "panels of \(form) \(offsets == nil ? "without" : "with") offsets")
         self.rows = rows
         self.columns = columns
         self.form = form
         unsafe self.base = base
+        self.offsets = offsets
         self.owner = owner
     }
 
     /// `columns` rounded up to even.
     var paddedColumns: Int { (columns + 1) / 2 * 2 }
 
-    /// The panels' bytes.
+    /// The panels' bytes. Not of enec, whose panels may stand apart.
     package func withBytes<Result, Failure: Error>(_ body: (RawSpan) throws(Failure) -> Result) throws(Failure) -> Result {
         let count = Self.byteCount(rows: rows, columns: columns, form: form)
         return try body(unsafe RawSpan(_unsafeStart: base, byteCount: count))
     }
 
-    /// Row `index` as floats: an embedding out of a head that is tied to it.
-    package func copyRow(_ index: Int, to out: inout MutableSpan<Float>) {
+    /// Bytes that a product reads.
+    package var byteCount: Int {
+        offsets?.byteCount ?? Self.byteCount(rows: rows, columns: columns, form: form)
+    }
+
+    /// Row `index` as floats: an embedding out of a head that is tied to it. Of enec it costs as much as sixteen rows.
+    package func copyRow(_ index: Int, on set: InstructionSet = .scalar, to out: inout MutableSpan<Float>) {
         precondition(index >= 0 && index < rows && out.count == columns, "row \(index) of \(rows), \(out.count) of \(columns) columns")
         unsafe out.withUnsafeMutableBufferPointer { out in
-            unsafe copyRow(index, to: out.baseAddress!)
+            unsafe copyRow(index, on: set, to: out.baseAddress!)
         }
     }
 
-    func copyRow(_ index: Int, to out: UnsafeMutablePointer<Float>) {
-        if form.isBytes {
+    func copyRow(_ index: Int, on set: InstructionSet, to out: UnsafeMutablePointer<Float>) {
+        if let offsets {
+            let panel = index / 64
+            unsafe ck_planes3_unpack_row(
+                set.cSet, base + Int(offsets.units[panel]) * 64, min(64, rows - panel * 64), columns, index % 64, out)
+        } else if form.isBytes {
             unsafe ck_int8_unpack_row(form.cInt8, base, columns, index, out)
         } else {
             unsafe ck_unpack_row(base, form.elementType.cType, columns, index, out)
         }
     }
 
-    /// The weights of output `column`, from the first k on (forms of bytes: about there, their scales stand between).
+    /// The weights of output `column`, from the first k on (of forms of bytes about there, their scales stand between; of enec the panel).
     func address(column: Int) -> UnsafeRawPointer {
-        unsafe base + Self.byteCount(rows: column / 64 * 64, columns: columns, form: form) + column % 64 * 4
+        if let offsets { return unsafe base + Int(offsets.units[column / 64]) * 64 }
+        return unsafe base + Self.byteCount(rows: column / 64 * 64, columns: columns, form: form) + column % 64 * 4
     }
 
-    /// Bytes of the panels of a matrix.
+    /// Bytes of the panels of a matrix. Not of enec, whose bytes depend on the weights.
     package static func byteCount(rows: Int, columns: Int, form: WeightForm) -> Int {
+        precondition(form != .enec, "the bytes of enec depend on the weights")
         if form.isBytes { return ck_int8_panel_bytes(form.cInt8, rows, columns) }
         return (rows + 63) / 64 * 64 * ((columns + 1) / 2 * 2) * form.byteCount
     }

@@ -10,12 +10,13 @@ extension ThreadTeam {
         accumulate: Bool = false, ahead: PanelMatrix? = nil
     ) {
         precondition(a.instructionSet == instructionSet, "operands made for \(a.instructionSet), a team of \(instructionSet)")
-        precondition(a.form == w.form, "operands for \(a.form), weights of \(w.form)")
+        precondition(a.form == w.form.operandForm, "operands for \(a.form), weights of \(w.form)")
         precondition(a.columns == w.columns, "operands of \(a.columns) columns, weights of \(w.columns)")
         precondition(rows.lowerBound >= 0 && rows.upperBound <= a.rows, "rows \(rows) of \(a.rows)")
         c.check(rows, column..<column + w.rows)
         guard !rows.isEmpty else { return }
         let order = ProductOrder(rows: rows.count, weights: w, ahead: ahead, threads: threads)
+        if let offsets = w.offsets { return multiplyPlanes(a, rows: rows, order, offsets, into: &c, at: column, accumulate: accumulate) }
         if w.form.isBytes { return multiplyBytes(a, rows: rows, order, into: &c, at: column, accumulate: accumulate) }
         let product = unsafe ck_product(
             a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, c: c.address(row: rows.lowerBound) + column,
@@ -61,6 +62,33 @@ extension ThreadTeam {
             unsafe ck_int8_multiply(set, &piece)
         }
     }
+
+    private func multiplyPlanes(
+        _ a: borrowing OperandMatrix, rows: Range<Int>, _ order: ProductOrder, _ offsets: PanelOffsets, into c: inout FloatMatrix,
+        at column: Int, accumulate: Bool
+    ) {
+        let w = order.weights
+        let (set, width) = (instructionSet.cSet, a.elementBytes)
+        unsafe offsets.units.withUnsafeBufferPointer { panels in
+            let product = unsafe ck_planes3_product(
+                a: a.address(row: rows.lowerBound), a_stride: a.stride, w: w.base, panels: panels.baseAddress,
+                c: c.address(row: rows.lowerBound) + column, c_stride: c.stride, m: rows.count, k: w.columns, n: w.rows, n0: 0, n1: w.rows,
+                accumulate: accumulate, next: nil)
+            let whole = unsafe Lent(product)
+            run(chunks: order.cut.chunks) { chunk in
+                let part = order.cut.part(chunk)
+                guard !part.columns.isEmpty else { return }
+                var piece = unsafe whole.pointers
+                unsafe piece.a += part.rows.lowerBound * piece.a_stride * width
+                unsafe piece.c += part.rows.lowerBound * piece.c_stride
+                unsafe piece.m = part.rows.count
+                unsafe piece.n0 = part.columns.lowerBound
+                unsafe piece.n1 = part.columns.upperBound
+                unsafe piece.next = order.weights(after: chunk)
+                unsafe ck_planes3_multiply(set, &piece)
+            }
+        }
+    }
 }
 
 /// In which order the threads come by the weights of a product, and of the next one.
@@ -71,10 +99,14 @@ private struct ProductOrder: Sendable {
     private let cutAhead: ProductCut
 
     init(rows: Int, weights: PanelMatrix, ahead: PanelMatrix?, threads: Int) {
-        cut = ProductCut(rows: rows, columns: weights.rows, threads: threads)
+        func cut(_ matrix: PanelMatrix) -> ProductCut {
+            // Weights that have to be decoded are so once, whatever the number of rows.
+            ProductCut(rows: rows, columns: matrix.rows, threads: threads, allRows: matrix.form == .enec)
+        }
+        self.cut = cut(weights)
         self.weights = weights
         self.ahead = ahead
-        cutAhead = ahead.map { ProductCut(rows: rows, columns: $0.rows, threads: threads) } ?? cut
+        cutAhead = ahead.map(cut) ?? self.cut
     }
 
     /// What the thread of `chunk` reads after it; nil if that is not known.
@@ -107,7 +139,8 @@ package struct ProductCut: Sendable {
     /// Chunks of a thread, about: what another one may take off it.
     private static let shareChunks = 8
 
-    package init(rows: Int, columns: Int, threads: Int) {
+    /// - Parameter allRows: every chunk takes all rows.
+    package init(rows: Int, columns: Int, threads: Int, allRows: Bool = false) {
         self.rows = rows
         self.columns = columns
         self.threads = threads
@@ -116,7 +149,7 @@ package struct ProductCut: Sendable {
             return
         }
         // Equal blocks, in whole tiles of six rows: a short last one would cost a pass over the weights.
-        let blocks = rows <= Self.fewRows ? 1 : (rows + Self.manyRows - 1) / Self.manyRows
+        let blocks = rows <= Self.fewRows || allRows ? 1 : (rows + Self.manyRows - 1) / Self.manyRows
         rowsPerChunk = ((rows + blocks - 1) / blocks + 5) / 6 * 6
         let rowChunks = (rows + rowsPerChunk - 1) / rowsPerChunk
         sharesColumns = rowChunks < threads

@@ -168,13 +168,13 @@ extension ThreadTeam {
         for i in 0..<tokens.count {
             precondition(tokens[i] >= 0 && Int(tokens[i]) < table.rows, "token \(tokens[i]) of \(table.rows)")
         }
-        let (stride, columns) = (x.stride, x.columns)
+        let (stride, columns, set) = (x.stride, x.columns, instructionSet)
         unsafe tokens.withUnsafeBufferPointer { tokens in
             let lent = unsafe Lent((tokens, x.address(row: row)))
             forRows(tokens.count, cost: columns * 16) { part in
                 let (picked, target) = unsafe lent.pointers
                 for i in part {
-                    unsafe table.copyRow(Int(picked[i]), to: target + i * stride)
+                    unsafe table.copyRow(Int(picked[i]), on: set, to: target + i * stride)
                 }
             }
         }

@@ -9,6 +9,9 @@ package enum WeightForm: UInt8, Sendable, Hashable, CaseIterable, CustomStringCo
     case int8 = 2
     /// Bytes with one scale per 32 columns of a row; operands as above.
     case int8g32 = 3
+    /// bf16 without its predictable exponent bits (planes3): equal results from about 0.7 of the bytes. A matrix that would not shrink is
+    /// kept as bf16.
+    case enec = 4
 
     package init(_ type: ElementType) { self = type == .bf16 ? .bf16 : .f32 }
 
@@ -23,6 +26,7 @@ package enum WeightForm: UInt8, Sendable, Hashable, CaseIterable, CustomStringCo
         case .f32: "f32"
         case .int8: "int8"
         case .int8g32: "int8g32"
+        case .enec: "enec"
         }
     }
 
@@ -37,11 +41,14 @@ package enum WeightForm: UInt8, Sendable, Hashable, CaseIterable, CustomStringCo
     /// Whether products are those of bytes.
     package var isBytes: Bool { self == .int8 || self == .int8g32 }
 
+    /// The form whose operands products with such weights take.
+    package var operandForm: WeightForm { self == .enec ? .bf16 : self }
+
     /// Columns of a matrix, at most; nil for any number.
     package var mostColumns: Int? { isBytes ? Int(CK_INT8_COLUMNS) : nil }
 
-    /// Bytes of one weight, without scales.
-    package var byteCount: Int { isBytes ? 1 : elementType.byteCount }
+    /// Bytes of one weight, without scales; of `enec` at least.
+    package var byteCount: Int { isBytes || self == .enec ? 1 : elementType.byteCount }
 
     /// Of forms with `isBytes`.
     var cInt8: ck_int8 { self == .int8 ? CK_INT8_ROW : CK_INT8_GROUPS }

@@ -133,8 +133,10 @@ package final class DecoderModel {
     }
 
     private func embed(_ tokens: [TokenID]) {
-        guard let table = weights.embedding else { return team.embed(tokens.span, from: weights.head, into: &hidden) }
-        table.withBytes { team.embed(tokens.span, from: $0, as: table.type == .bf16 ? .bf16 : .f32, into: &hidden) }
+        switch weights.embedding {
+        case .panels(let panels): team.embed(tokens.span, from: panels, into: &hidden)
+        case .rows(let rows): rows.withBytes { team.embed(tokens.span, from: $0, as: rows.type == .bf16 ? .bf16 : .f32, into: &hidden) }
+        }
     }
 
     /// Where key and value heads begin in a row of `projected`.

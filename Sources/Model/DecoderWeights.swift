@@ -28,8 +28,8 @@ package struct DecoderWeights: Sendable {
     let layers: [Layer]
     let finalNorm: [Float]
     let head: PanelMatrix
-    /// Nil where the head's rows are the embeddings.
-    let embedding: WeightTable?
+    /// May be the head.
+    let embedding: WeightTable
 
     /// The weights of `configuration` out of `store`, which was loaded for its `DecoderPlan`.
     package init(_ configuration: ModelConfiguration, store: WeightStore) {
@@ -50,13 +50,13 @@ package struct DecoderWeights: Sendable {
         }
         finalNorm = store.vector(Name.finalNorm)
         head = store.panels(Name.head)
-        embedding = configuration.tiedEmbeddings ? nil : store.table(Name.embedding)
+        embedding = configuration.tiedEmbeddings ? .panels(head) : store.table(Name.embedding)
     }
 
     /// Bytes of weights that one step of decoding reads.
     package var stepBytes: Int {
         let matrices = layers.flatMap { [$0.inputs, $0.output, $0.gateAndUp, $0.down] } + [head]
-        return matrices.reduce(0) { $0 + PanelMatrix.byteCount(rows: $1.rows, columns: $1.columns, form: $1.form) }
+        return matrices.reduce(0) { $0 + $1.byteCount }
     }
 
     /// Multiplications and additions, each counted, of the matrices for one token; the head apart, since few tokens need it.

@@ -48,60 +48,103 @@ struct WeightBuilder {
         return counts.map { ($0.key, $0.value) }.sorted { $0.type.description < $1.type.description }
     }
 
-    /// Bytes of an operand in memory.
-    static func byteCount(_ operand: WeightPlan.Operand, form: WeightForm) -> Int {
+    /// How an operand is kept in weights of `form`. Of enec that depends on the numbers: those that do not shrink stay bf16.
+    static func element(of operand: WeightPlan.Operand, in form: WeightForm) -> WeightForm {
         switch operand.form {
-        case .panels: PanelMatrix.byteCount(rows: operand.rows, columns: operand.columns, form: form)
-        case .table: operand.rows * operand.columns * form.elementType.byteCount
-        case .vector: operand.rows * operand.columns * 4
+        case .panels: form
+        case .table: form == .enec ? .enec : WeightForm(form.elementType)
+        case .vector: .f32
         }
     }
 
-    /// Fills the zeroed `draft` with the image that `header` describes. `check()` has passed. Packed tensors are decoded on `team`, one at
+    /// Bytes of an operand whose elements are kept as `element`, which is not enec.
+    static func byteCount(_ operand: WeightPlan.Operand, as element: WeightForm) -> Int {
+        switch operand.form {
+        case .panels: PanelMatrix.byteCount(rows: operand.rows, columns: operand.columns, form: element)
+        case .table, .vector: operand.rows * operand.columns * element.byteCount
+        }
+    }
+
+    /// Whether an image of `form` may keep an operand so.
+    static func mayKeep(_ operand: WeightPlan.Operand, as element: WeightForm, bytes: Int, in form: WeightForm) -> Bool {
+        let expected = Self.element(of: operand, in: form)
+        if element == .enec { return expected == .enec }
+        return (element == expected || (expected == .enec && element == .bf16)) && bytes == byteCount(operand, as: element)
+    }
+
+    /// Where the operands will lie, and where the panels of those that are kept as enec: for that these are read. `check()` has passed.
+    ///
+    /// - Throws: when a packed tensor is damaged, or the system refuses the memory.
+    func layout(_ key: WeightImageHeader.Key, team: ThreadTeam) throws(CheckpointError) -> Layout {
+        var offsets: [Int: PanelOffsets] = [:]
+        var parts: [(element: WeightForm, bytes: Int)] = []
+        var reader = OperandReader(of: checkpoint, on: team)
+        for (index, operand) in plan.operands.enumerated() {
+            var element = Self.element(of: operand, in: form)
+            if element == .enec {
+                offsets[index] = try reader.read(operand) { team.measurePanels($0, columns: operand.columns) }
+                element = offsets[index] == nil ? .bf16 : .enec
+            }
+            parts.append((element, offsets[index]?.end ?? Self.byteCount(operand, as: element)))
+        }
+        return Layout(header: WeightImageHeader(placing: plan, key: key, parts: parts), offsets: offsets)
+    }
+
+    struct Layout {
+        var header: WeightImageHeader
+        /// By the places of operands.
+        var offsets: [Int: PanelOffsets]
+    }
+
+    /// Fills the zeroed `draft` with the image that `layout` describes. `check()` has passed. Packed tensors are decoded on `team`, one at
     /// a time.
     ///
     /// - Throws: when a packed tensor is damaged.
     func fill(
-        _ draft: inout FileDraft, header: WeightImageHeader, team: ThreadTeam, progress: (WeightProgress) -> Void
+        _ draft: inout FileDraft, _ layout: Layout, team: ThreadTeam, progress: (WeightProgress) -> Void
     ) throws(CheckpointError) {
-        var header = header
-        var reader = TensorReader(on: team)
+        var header = layout.header
+        var reader = OperandReader(of: checkpoint, on: team)
         for (index, operand) in plan.operands.enumerated() {
-            let range = header.entries[index].range
-            var row = 0
-            for source in operand.sources {
-                guard let (file, entry) = checkpoint.tensor(source.tensor), let type = entry.type.sourceType else {
-                    preconditionFailure("\(source.tensor) was not checked")
+            let entry = header.entries[index]
+            if let offsets = layout.offsets[index] {
+                try reader.read(operand) { rows in
+                    draft.change(entry.range) { team.codePanels(rows, columns: operand.columns, at: offsets, into: &$0) }
                 }
-                try reader.read(entry, of: file) { place($0, as: type, rows: source.rows, first: row, of: operand, at: range, in: &draft) }
-                row += source.rows
+            } else {
+                var row = 0
+                for source in operand.sources {
+                    try reader.read(source) { place($0, as: $1, rows: source.rows, first: row, of: operand, at: entry, in: &draft) }
+                    row += source.rows
+                }
             }
-            header.entries[index].digest = draft.digest(of: range)
-            progress(WeightProgress(doneBytes: range.upperBound, totalBytes: header.imageBytes))
+            header.entries[index].digest = draft.digest(of: entry.range)
+            progress(WeightProgress(doneBytes: entry.range.upperBound, totalBytes: header.imageBytes))
         }
         draft.replace(at: 0, with: header.encoded().rawSpan)
     }
 
     /// Puts one source's rows behind those of the sources before it.
     private func place(
-        _ stored: RawSpan, as type: SourceType, rows: Int, first: Int, of operand: WeightPlan.Operand, at range: Range<Int>,
-        in draft: inout FileDraft
+        _ stored: RawSpan, as type: SourceType, rows: Int, first: Int, of operand: WeightPlan.Operand,
+        at entry: WeightImageHeader.Entry, in draft: inout FileDraft
     ) {
+        let element = entry.element
         switch operand.form {
         case .panels:
-            draft.change(range) {
-                PanelMatrix.pack(stored, as: type, columns: operand.columns, first: first, form: form, into: &$0)
+            draft.change(entry.range) {
+                PanelMatrix.pack(stored, as: type, columns: operand.columns, first: first, form: element, into: &$0)
             }
         case .table:
-            let offset = range.lowerBound + first * operand.columns * form.elementType.byteCount
-            Self.convert(stored, as: type, to: form.elementType, columns: operand.columns, into: &draft, at: offset)
+            let offset = entry.range.lowerBound + first * operand.columns * element.byteCount
+            Self.convert(stored, as: type, to: element.elementType, columns: operand.columns, into: &draft, at: offset)
         case .vector:
-            Self.convert(stored, as: type, to: .f32, columns: rows, into: &draft, at: range.lowerBound + first * 4)
+            Self.convert(stored, as: type, to: .f32, columns: rows, into: &draft, at: entry.range.lowerBound + first * 4)
         }
     }
 
     /// Copies rows of `columns` numbers, converted. Values that `type` can hold stay as they are.
-    private static func convert(
+    static func convert(
         _ source: RawSpan, as sourceType: SourceType, to type: ElementType, columns: Int, into draft: inout FileDraft,
         at offset: Int
     ) {

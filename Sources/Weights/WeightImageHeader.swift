@@ -6,7 +6,7 @@ package import Platform
 /// All numbers little-endian:
 ///
 ///     0   8  magic "FerryWgt"
-///     8   4  format version            12  4  weight form (1 bf16, 2 f32, 3 int8, 4 int8g32)
+///     8   4  format version            12  4  weight form (1 bf16, 2 f32, 3 int8, 4 int8g32, 5 enec)
 ///     16  8  bytes of this header      24  8  bytes of the image
 ///     32  16 digest of the source      48  16 digest of the plan
 ///     64  4  layout version of panels  68  4  number of entries
@@ -63,41 +63,33 @@ package struct WeightImageHeader: Sendable, Equatable {
     }
 
     /// Places the operands of `plan` one after another. Digests are still zero.
-    /// `bytes` gives the size of an operand in memory.
-    package init(placing plan: WeightPlan, key: Key, bytes: (WeightPlan.Operand) -> Int) {
+    /// `parts` says for each operand how its elements are kept and how many bytes that takes.
+    init(placing plan: WeightPlan, key: Key, parts: [(element: WeightForm, bytes: Int)]) {
+        precondition(parts.count == plan.operands.count, "\(parts.count) parts of \(plan.operands.count) operands")
         let nameBytes = plan.operands.reduce(0) { $0 + $1.name.utf8.count }
         var end = Self.fixedBytes + plan.operands.count * Self.entryBytes + nameBytes + Self.digestBytes
         var entries: [Entry] = []
         entries.reserveCapacity(plan.operands.count)
-        for operand in plan.operands {
+        for (operand, part) in zip(plan.operands, parts) {
             let start = Self.aligned(end)
-            end = start + bytes(operand)
+            end = start + part.bytes
             entries.append(
                 Entry(
-                    name: operand.name, form: operand.form, element: Self.element(of: operand, key.weights),
+                    name: operand.name, form: operand.form, element: part.element,
                     rows: operand.rows, columns: operand.columns, range: start..<end, digest: Digest(high: 0, low: 0)))
         }
         self.init(key: key, imageBytes: Self.aligned(end), entries: entries)
     }
 
-    private static func element(of operand: WeightPlan.Operand, _ weights: WeightForm) -> WeightForm {
-        switch operand.form {
-        case .panels: weights
-        case .table: WeightForm(weights.elementType)
-        case .vector: .f32
-        }
-    }
-
     private static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
 
-    /// Whether both describe the same parts at the same places, whatever these contain.
-    func hasSameParts(as other: Self) -> Bool {
-        func bare(_ entry: Entry) -> Entry {
-            var entry = entry
-            entry.digest = Digest(high: 0, low: 0)
-            return entry
-        }
-        return imageBytes == other.imageBytes && entries.map(bare) == other.entries.map(bare)
+    /// Whether its parts are the operands of `plan` as its weight form keeps them.
+    func holds(_ plan: WeightPlan) -> Bool {
+        entries.count == plan.operands.count
+            && zip(entries, plan.operands).allSatisfy { entry, operand in
+                entry.name == operand.name && entry.form == operand.form && entry.rows == operand.rows && entry.columns == operand.columns
+                    && WeightBuilder.mayKeep(operand, as: entry.element, bytes: entry.range.count, in: key.weights)
+            }
     }
 
     package func encoded() -> [UInt8] {

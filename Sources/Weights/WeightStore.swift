@@ -1,13 +1,29 @@
 package import Kernels
 package import Platform
-internal import Synchronization
 
-/// The weights of a model as the kernels read them: one image, mapped read-only and shared by all processes that use the
-/// same cache file.
+/// The weights of a model as the kernels read them: parts of images, mapped read-only and shared by all processes that use the same
+/// cache file; or panels inside a packed model's own files.
 package struct WeightStore: Sendable {
-    package let header: WeightImageHeader
-    private let file: MappedFile
-    private let positions: [String: Int]
+    let key: WeightImageHeader.Key
+    let parts: [String: Part]
+
+    /// One operand in mapped memory.
+    struct Part: Sendable {
+        var file: MappedFile
+        /// Of panels of enec: what the offsets count from on.
+        var range: Range<Int>
+        var form: WeightPlan.Form
+        var element: WeightForm
+        var rows: Int
+        var columns: Int
+        /// Of panels of enec.
+        var offsets: PanelOffsets?
+    }
+
+    init(_ key: WeightImageHeader.Key, parts: [String: Part]) {
+        self.key = key
+        self.parts = parts
+    }
 
     /// Raised whenever the kernels arrange the elements of a panel differently: older images are then made anew.
     package static let layoutVersion: UInt32 = 1
@@ -15,6 +31,8 @@ package struct WeightStore: Sendable {
     /// Where weights came from, and what the operator should know about it.
     package struct Origin: Sendable, Equatable {
         package enum Source: Sendable, Equatable {
+            /// Nothing was made: the packed model's files are computed on as they are.
+            case packed(directory: String)
             /// Made by an earlier start.
             case cache(path: String)
             /// Made now.
@@ -30,121 +48,51 @@ package struct WeightStore: Sendable {
         package var rounded: [String]
     }
 
-    /// Opens the image of `checkpoint` for `plan`, and makes it first where the cache has no sound one.
-    ///
-    /// Without a folder, or where it cannot be written, the image lives in this process's memory and a warning says so.
-    /// Several processes may do this at once: each places a whole file, the last one stays.
-    package static func load(
-        _ checkpoint: Checkpoint, plan: WeightPlan, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam,
-        progress: (WeightProgress) -> Void = { _ in }
-    ) throws(CheckpointError) -> (store: WeightStore, origin: Origin) {
-        let builder = WeightBuilder(checkpoint: checkpoint, plan: plan, form: form)
-        try builder.check()
-        let key = WeightImageHeader.Key(
-            source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, weights: form, layout: layoutVersion)
-        let layout = WeightImageHeader(placing: plan, key: key) { WeightBuilder.byteCount($0, form: form) }
-        var warnings: [String] = []
-        let rounded = builder.rounded.map { "\($0.count) \($0.type) tensors were rounded to \(form)" }
-
-        if let folder {
-            let path = path(of: key, in: folder)
-            if FileStamp.isReadable(path) {
-                do {
-                    let store = try WeightStore(verifying: MappedFile(path: path), expecting: layout, team: team)
-                    return (store, Origin(source: .cache(path: path), warnings: [], rounded: rounded))
-                } catch {
-                    warnings.append("\(path) is made anew: \(error)")
-                }
-            }
-            do {
-                try Folder.create(Folder.parent(of: path))
-                FileDraft.removeAbandoned(beside: path)
-                var draft = try FileDraft(path: path, bytes: layout.imageBytes)
-                try builder.fill(&draft, header: layout, team: team, progress: progress)
-                try draft.commit()
-                let store = try WeightStore(verifying: MappedFile(path: path), expecting: layout, team: team)
-                return (store, Origin(source: .built(path: path), warnings: warnings, rounded: rounded))
-            } catch let error as CheckpointError {
-                throw error
-            } catch {
-                warnings.append("the weights are kept in this process's memory only: \(error)")
-            }
-        } else {
-            warnings.append("the weights are kept in this process's memory only: no cache folder is set")
-        }
-        do {
-            var draft = try FileDraft(inMemoryFor: "the weights of \(checkpoint.directory)", bytes: layout.imageBytes)
-            try builder.fill(&draft, header: layout, team: team, progress: progress)
-            let store = try WeightStore(verifying: draft.map(), expecting: layout, team: team)
-            return (store, Origin(source: .memory, warnings: warnings, rounded: rounded))
-        } catch let error as FileError {
-            throw CheckpointError(error)
-        } catch let error as CheckpointError {
-            throw error
-        } catch {
-            preconditionFailure("an image just made in memory is refused: \(error)")
-        }
-    }
-
-    /// The cache file for `key`. Images of other layouts and plans have other names and stay.
-    package static func path(of key: WeightImageHeader.Key, in folder: CacheFolder) -> String {
-        let plan = String(key.plan.description.prefix(8))
-        return "\(folder.path)/weights/\(key.source)-\(plan)-\(key.weights)-\(WeightImageHeader.formatVersion).\(key.layout).weights"
-    }
-
-    /// Takes an image whose header and parts have been checked against `layout` and their digests; refuses anything else.
-    init(verifying file: MappedFile, expecting layout: WeightImageHeader, team: ThreadTeam) throws(WeightImageError) {
-        let header = try WeightImageHeader(parsing: file.bytes)
-        guard header.key == layout.key else { throw .stale("its key differs") }
-        guard header.hasSameParts(as: layout) else { throw .stale("its parts differ") }
-        file.adviseWillNeed()
-        let damaged = Mutex<String?>(nil)
-        team.run(chunks: header.entries.count) { index in
-            let entry = header.entries[index]
-            if Digest(of: file.bytes.extracting(entry.range)) != entry.digest { damaged.withLock { $0 = entry.name } }
-        }
-        if let part = damaged.withLock({ $0 }) { throw .damaged(part: part) }
-        self.header = header
-        self.file = file
-        var positions: [String: Int] = [:]
-        for (position, entry) in header.entries.enumerated() { positions[entry.name] = position }
-        self.positions = positions
-    }
-
-    package var form: WeightForm { header.key.weights }
+    package var form: WeightForm { key.weights }
 
     /// Names the numbers that this store computes with: equal wherever the same weights were loaded the same way.
-    package var fingerprint: Digest { Digest(of: "\(header.key.source) \(header.key.plan) \(header.key.weights)") }
+    package var fingerprint: Digest { Digest(of: "\(key.source) \(key.plan) \(key.weights)") }
 
-    package func panels(_ name: String) -> PanelMatrix {
-        let entry = entry(name, .panels)
+    package func panels(_ name: String) -> PanelMatrix { panels(part(name, .panels)) }
+
+    private func panels(_ part: Part) -> PanelMatrix {
+        if let offsets = part.offsets {
+            return PanelMatrix(file: part.file, offset: part.range.lowerBound, offsets: offsets, rows: part.rows, columns: part.columns)
+        }
         return PanelMatrix(
-            file: file, offset: entry.range.lowerBound, rows: entry.rows, columns: entry.columns, form: entry.element)
+            file: part.file, offset: part.range.lowerBound, rows: part.rows, columns: part.columns, form: part.element)
     }
 
     package func vector(_ name: String) -> [Float] {
-        let entry = entry(name, .vector)
-        var values = [Float](repeating: 0, count: entry.rows * entry.columns)
+        let part = part(name, .vector)
+        var values = [Float](repeating: 0, count: part.rows * part.columns)
         var span = values.mutableSpan
-        InstructionSet.scalar.convert(file.bytes.extracting(entry.range), as: .f32, to: &span)
+        InstructionSet.scalar.convert(part.file.bytes.extracting(part.range), as: .f32, to: &span)
         return values
     }
 
     package func table(_ name: String) -> WeightTable {
-        let entry = entry(name, .table)
-        return WeightTable(file: file, range: entry.range, rows: entry.rows, columns: entry.columns, type: entry.element.elementType)
+        let part = part(name, .table)
+        if part.element == .enec { return .panels(panels(part)) }
+        return .rows(
+            WeightRows(file: part.file, range: part.range, rows: part.rows, columns: part.columns, type: part.element.elementType))
     }
 
-    private func entry(_ name: String, _ form: WeightPlan.Form) -> WeightImageHeader.Entry {
-        guard let position = positions[name], header.entries[position].form == form else {
-            preconditionFailure("no \(form) \(name) among the planned weights")
-        }
-        return header.entries[position]
+    private func part(_ name: String, _ form: WeightPlan.Form) -> Part {
+        guard let part = parts[name], part.form == form else { preconditionFailure("no \(form) \(name) among the planned weights") }
+        return part
     }
 }
 
-/// Rows for look-up, inside a mapped image.
-package struct WeightTable: Sendable {
+/// Rows for look-up.
+package enum WeightTable: Sendable {
+    case rows(WeightRows)
+    /// Of weights that are kept as enec.
+    case panels(PanelMatrix)
+}
+
+/// Rows one behind another inside a mapped image.
+package struct WeightRows: Sendable {
     private let file: MappedFile
     private let range: Range<Int>
     package let rows: Int
