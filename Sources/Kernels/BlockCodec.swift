@@ -1,5 +1,3 @@
-package import Platform
-
 /// A way to code the elements of a tensor without loss, in blocks that stand alone: any block can be decoded by itself, on any thread.
 ///
 /// Every bit pattern survives. Equal input gives equal bytes, on every instruction set.
