@@ -7,6 +7,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 
 #include "chunk_avx2.h"
+#include "chunk_bits.h"
 #include "cascade_segment.h"
 #include "cascade_body.h"
 
@@ -15,14 +16,7 @@
 INLINE __m256i table_of(ck_type type, const Segment *s) {
     const __m256i symbols = _mm256_broadcastsi128_si256(symbols_by_number(s));
     if (type == CK_F16) return _mm256_slli_epi16(symbols, 2);
-    return pick(all_bytes(0x7f), _mm256_srli_epi16(symbols, 1), _mm256_slli_epi16(symbols, 7));
-}
-
-// The highest bits of two registers change places.
-INLINE void swap_tops(__m256i *x, __m256i *y) {
-    const __m256i difference = _mm256_and_si256(_mm256_xor_si256(*x, *y), all_bytes(0x80));
-    *x = _mm256_xor_si256(*x, difference);
-    *y = _mm256_xor_si256(*y, difference);
+    return rotated(symbols);
 }
 
 INLINE void store_chunk(ck_type type, const Segment *s, const Numbers *numbers, __m256i table, size_t c, uint8_t *out) {
@@ -95,7 +89,7 @@ INLINE size_t read_some(ck_type type, bool full, const uint8_t *at, size_t left,
     store_chunks(type, &s, full, &numbers, whole, elements, tail);
     if (part) {
         memcpy(elements + whole * CHUNK * size, tail, part * size);
-        if (!is_padding(type, &s, tail, part)) return 0;
+        if (!is_padding(type, s.symbols[0], tail, part)) return 0;
     }
     return s.bytes;
 }

@@ -8,6 +8,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+#include "chunk_bits.h"
 #include "cascade_segment.h"
 #include "cascade_body.h"
 
@@ -94,7 +95,7 @@ INLINE size_t read_some(ck_type type, bool full, const uint8_t *at, size_t left,
     store_chunks(type, &s, full, &numbers, whole, elements, tail);
     if (part) {
         memcpy(elements + whole * CHUNK * size, tail, part * size);
-        if (!is_padding(type, &s, tail, part)) return 0;
+        if (!is_padding(type, s.symbols[0], tail, part)) return 0;
     }
     return s.bytes;
 }

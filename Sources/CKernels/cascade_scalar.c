@@ -1,5 +1,6 @@
 // The specification of the cascade: element by element.
 #include "cascade.h"
+#include "chunk_bits.h"
 #include "cascade_segment.h"
 
 static inline __attribute__((always_inline)) size_t first_escapes(const uint8_t *first, size_t chunks, uint64_t *escapes, size_t *most) {
@@ -64,17 +65,11 @@ static size_t read(ck_type type, const uint8_t *at, size_t left, size_t count, u
                 escaped = code == (pair ? 3 : 1);
                 rank += code;
             }
-            const uint8_t exponent = escaped ? *raw++ : s.symbols[rank];
-            const size_t slot = slot_of_bit(i), element = element_of_slot(slot);
-            uint16_t half = half_of(type, exponent, s.rests[c * CHUNK + slot]);
-            const uint8_t *more = s.more + c * more_bytes(type);
-            if (type == CK_F16) half |= (uint16_t)(get(more, i) << 8 | get(more + 8, i) << 9 | get(more + 16, i) << 15);
-            if (type == CK_F32) memcpy(chunk + 4 * element, more + 2 * element, 2);
-            memcpy(chunk + (type == CK_F32 ? 4 * element + 2 : 2 * element), &half, 2);
+            store_element(type, chunk, c, i, escaped ? *raw++ : s.symbols[rank], s.rests, s.more);
         }
         const size_t here = count - c * CHUNK < CHUNK ? count - c * CHUNK : CHUNK;
         memcpy(elements + c * CHUNK * ck_size(type), chunk, here * ck_size(type));
-        if (!is_padding(type, &s, chunk, here)) return 0;
+        if (!is_padding(type, s.symbols[0], chunk, here)) return 0;
     }
     return s.bytes;
 }

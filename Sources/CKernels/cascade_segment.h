@@ -18,16 +18,6 @@ typedef struct Segment {
     _Alignas(32) uint64_t escapes[SEGMENT_CHUNKS + LAG];    // of the first level
 } Segment;
 
-#define SURE_BITS 57                // an unaligned word, shifted by up to seven bits
-
-static inline size_t set_bits(uint64_t word) { return (size_t)__builtin_popcountll(word); }
-
-// The bits q.. of a plane, at least SURE_BITS of them; all 64.
-static inline __attribute__((always_inline)) uint64_t bits_at(const uint8_t *plane, size_t q) { return load_word(plane + (q >> 3)) >> (q & 7); }
-static inline __attribute__((always_inline)) uint64_t all_bits_at(const uint8_t *plane, size_t q) {
-    return bits_at(plane, q) | (uint64_t)plane[(q >> 3) + 8] << 1 << (63 - (q & 7));
-}
-
 // How many of the elements that reach a level have both bits of it set, or the only one: they reach the next level. Both planes begin at
 // the same bit of a byte, and the bits behind them up to a whole byte count as 0.
 static inline __attribute__((always_inline)) size_t escapes_of(const uint8_t *bits, Level level, bool pair) {
@@ -103,17 +93,6 @@ static inline __attribute__((always_inline)) bool open_segment(ck_type type, con
     if (type == CK_F16)
         for (size_t i = 0; i < reach; i++)
             if (s->raw[i] >= 32) return false;
-    return true;
-}
-
-// Whether elements from.. of a decoded chunk are what padding is: the first symbol and nothing else.
-static inline __attribute__((always_inline)) bool is_padding(ck_type type, const Segment *s, const uint8_t *chunk, size_t from) {
-    const uint16_t half = half_of(type, s->symbols[0], 0);
-    for (size_t i = from; i < CHUNK; i++) {
-        uint16_t low = 0;
-        if (type == CK_F32) memcpy(&low, chunk + 4 * i, 2);
-        if (low || upper_half(type, chunk, i) != half) return false;
-    }
     return true;
 }
 

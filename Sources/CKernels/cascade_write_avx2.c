@@ -46,31 +46,6 @@ INLINE Bytes marks_at(const Marks *m, Bytes exponents) {
     return (Bytes){_mm256_xor_si256(result.a, m->none), _mm256_xor_si256(result.b, m->none)};
 }
 
-// Appends the bits of a plane that its parent plane selects. What stands before `start` in its byte stays; behind the end zeros are
-// written.
-INLINE void pack(const uint64_t *plane, const uint64_t *parent, size_t chunks, uint8_t *bits, size_t start) {
-    uint8_t *at = bits + (start >> 3);
-    unsigned held = start & 7;                                  // bits in `word`, fewer than eight
-    uint64_t word = *at & ((1u << held) - 1);
-    for (size_t c = 0; c < chunks; c++) {
-        const uint64_t some = _pext_u64(plane[c], parent[c]);
-        const unsigned count = (unsigned)__builtin_popcountll(parent[c]);
-        word |= some << held;
-        store_word(at, word);
-        if (__builtin_expect(held + count >= 64, 0)) {
-            at += 8;
-            word = some >> 1 >> (63 - held);
-            held += count - 64;
-            *at = (uint8_t)word;
-            continue;
-        }
-        held += count;
-        at += held >> 3;
-        word >>= held & ~7u;
-        held &= 7;
-    }
-}
-
 INLINE void add_raw(const uint8_t *exponents, const uint64_t *lower, const uint64_t *upper, size_t chunks, uint8_t *raw) {
     for (size_t c = 0; c < chunks; c++)
         for (uint64_t some = lower[c] & upper[c]; some; some &= some - 1)

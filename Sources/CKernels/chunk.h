@@ -46,6 +46,28 @@ static inline uint64_t load_word(const void *p) {
 }
 static inline void store_word(void *p, uint64_t word) { memcpy(p, &word, 8); }
 
+// Whether elements from.. of a decoded chunk are what padding is: an exponent and nothing else.
+static inline bool is_padding(ck_type type, uint8_t exponent, const uint8_t *chunk, size_t from) {
+    const uint16_t half = half_of(type, exponent, 0);
+    for (size_t i = from; i < CHUNK; i++) {
+        uint16_t low = 0;
+        if (type == CK_F32) memcpy(&low, chunk + 4 * i, 2);
+        if (low || upper_half(type, chunk, i) != half) return false;
+    }
+    return true;
+}
+
+// The element of bit i of chunk c, whose rests and more are in `rests` and `more`, goes to its place in `chunk`.
+static inline void store_element(ck_type type, uint8_t *chunk, size_t c, size_t i, uint8_t exponent, const uint8_t *rests, const uint8_t *more) {
+    const size_t slot = slot_of_bit(i), element = element_of_slot(slot);
+    uint16_t half = half_of(type, exponent, rests[c * CHUNK + slot]);
+    more += c * more_bytes(type);
+    if (type == CK_F16)
+        half |= (uint16_t)((load_word(more) >> i & 1) << 8 | (load_word(more + 8) >> i & 1) << 9 | (load_word(more + 16) >> i & 1) << 15);
+    if (type == CK_F32) memcpy(chunk + 4 * element, more + 2 * element, 2);
+    memcpy(chunk + (type == CK_F32 ? 4 * element + 2 : 2 * element), &half, 2);
+}
+
 // What an instruction set does with whole chunks.
 typedef struct ck_chunk_table {
     // Exponents in the order of slots.

@@ -99,3 +99,38 @@ INLINE Bytes upper_bits(const uint8_t *more) {
 }
 
 INLINE Bytes either(Bytes x, Bytes y) { return (Bytes){_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
+
+// Each byte rotated right by one bit: so an exponent has seven bits of the upper byte of bf16 and one of the lower, at its top.
+INLINE __m256i rotated(__m256i x) { return pick(all_bytes(0x7f), _mm256_srli_epi16(x, 1), _mm256_slli_epi16(x, 7)); }
+
+// The highest bits of two registers change places.
+INLINE void swap_tops(__m256i *x, __m256i *y) {
+    const __m256i difference = _mm256_and_si256(_mm256_xor_si256(*x, *y), all_bytes(0x80));
+    *x = _mm256_xor_si256(*x, difference);
+    *y = _mm256_xor_si256(*y, difference);
+}
+
+// Appends the bits of a plane that its parent plane selects. What stands before `start` in its byte stays; behind the end zeros are
+// written.
+INLINE void pack(const uint64_t *plane, const uint64_t *parent, size_t chunks, uint8_t *bits, size_t start) {
+    uint8_t *at = bits + (start >> 3);
+    unsigned held = start & 7;                                  // bits in `word`, fewer than eight
+    uint64_t word = *at & ((1u << held) - 1);
+    for (size_t c = 0; c < chunks; c++) {
+        const uint64_t some = _pext_u64(plane[c], parent[c]);
+        const unsigned count = (unsigned)__builtin_popcountll(parent[c]);
+        word |= some << held;
+        store_word(at, word);
+        if (__builtin_expect(held + count >= 64, 0)) {
+            at += 8;
+            word = some >> 1 >> (63 - held);
+            held += count - 64;
+            *at = (uint8_t)word;
+            continue;
+        }
+        held += count;
+        at += held >> 3;
+        word >>= held & ~7u;
+        held &= 7;
+    }
+}

@@ -33,6 +33,25 @@ typedef struct Codec {
     bool (*decode)(ck_isa, ck_type, const void *, size_t, size_t, void *);
 } Codec;
 
+// ENEC with parameters that fit the elements, or any others.
+static ck_enec parameters;
+static size_t enec_encode(ck_isa with, ck_type type, const void *elements, size_t count, void *block) {
+    return ck_enec_encode(with, type, parameters, elements, count, block);
+}
+static bool enec_decode(ck_isa with, ck_type type, const void *block, size_t bytes, size_t count, void *elements) {
+    return ck_enec_decode(with, type, parameters, block, bytes, count, elements);
+}
+static void choose_parameters(ck_type type, const void *elements, size_t count, bool fitting) {
+    uint64_t counts[256] = {0};
+    ck_exponent_histogram(CK_SCALAR, type, elements, count, counts);
+    parameters = ck_enec_search(counts);
+    if (!fitting) {
+        parameters.n = (uint8_t)(1 + next() % 8), parameters.m = (uint8_t)(1 + next() % parameters.n);
+        parameters.l = (uint8_t)(16 << next() % 4), parameters.b += (uint8_t)(next() % 3);
+    }
+    if (!ck_enec_valid(parameters)) exit(2);
+}
+
 // ---- Elements -----------------------------------------------------------------------------------------------------------------
 
 // About normally distributed exponents below `top`; `spread` halves the probability of the next lower one.
@@ -120,6 +139,7 @@ static void damage(const Codec *codec, ck_type type, size_t bytes, size_t count)
 static void check(const Codec *codec, ck_type type, size_t count, int kind, size_t seed, size_t damages) {
     const size_t bound = codec->bound(type, count), bytes = count * size_of(type);
     fill(elements, type, count, kind, seed);
+    choose_parameters(type, elements, count, seed % 2 == 0);
     memset(first, 0x5a, LARGEST), memset(second, 0x5a, LARGEST);
     const size_t a = codec->encode(CK_SCALAR, type, elements, count, first), b = codec->encode(isa, type, elements, count, second);
     if (a != b || memcmp(first, second, a)) fail(codec->name, kinds[kind], type, count);
@@ -155,7 +175,8 @@ int main(int count, char **arguments) {
     if (count != 2) return 2;
     isa = (ck_isa)atoi(arguments[1]);
     inputs = guarded(LARGEST), outputs = guarded(LARGEST);
-    static const Codec codecs[] = {{"cascade", ck_cascade_bound, ck_cascade_encode, ck_cascade_decode}};
+    static const Codec codecs[] = {{"cascade", ck_cascade_bound, ck_cascade_encode, ck_cascade_decode},
+                                   {"enec", ck_enec_bound, enec_encode, enec_decode}};
     for (int type = 0; type < 3; type++) histograms((ck_type)type);
     for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) run(&codecs[i]);
     printf("codecs, instruction set %d: %d differences; of broken blocks %zu refused, %zu taken\n", (int)isa, failures, refused, accepted);

@@ -29,8 +29,21 @@ typedef struct Codec {
 
 static void nothing(ck_type type, const uint64_t counts[256]) { (void)type, (void)counts; }
 
+static ck_enec parameters;
+static void search(ck_type type, const uint64_t counts[256]) {
+    parameters = ck_enec_search(counts);
+    printf("  enec: searched for %s: b = %d, n = %d, m = %d, l = %d\n", types[type], parameters.b, parameters.n, parameters.m, parameters.l);
+}
+static size_t enec_encode(ck_isa isa, ck_type type, const void *elements, size_t count, void *block) {
+    return ck_enec_encode(isa, type, parameters, elements, count, block);
+}
+static bool enec_decode(ck_isa isa, ck_type type, const void *block, size_t bytes, size_t count, void *elements) {
+    return ck_enec_decode(isa, type, parameters, block, bytes, count, elements);
+}
+
 static const Codec codecs[] = {
     {"cascade", nothing, ck_cascade_bound, ck_cascade_encode, ck_cascade_decode},
+    {"enec", search, ck_enec_bound, enec_encode, enec_decode},
 };
 
 // ---- Memory, time, threads --------------------------------------------------------------------------------------------------

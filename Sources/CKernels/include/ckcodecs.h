@@ -24,3 +24,25 @@ size_t ck_cascade_bound(ck_type type, size_t count);
 size_t ck_cascade_encode(ck_isa isa, ck_type type, const void *elements, size_t count, void *block);
 
 bool ck_cascade_decode(ck_isa isa, ck_type type, const void *block, size_t bytes, size_t count, void *elements);
+
+// ---- ENEC -------------------------------------------------------------------------------------------------------------------
+// The published scheme (arXiv 2604.03298) in its sizes; the order of bits is our own. See "ENEC blocks".
+
+/// An exponent e becomes y = (b - e) mod 2^n; its m low bits are stored for all elements, the others for groups of l in which some
+/// element has one of them set.
+typedef struct ck_enec {
+    uint8_t b;
+    uint8_t n;      // 1..8
+    uint8_t m;      // 1..n; n: there is nothing but low bits
+    uint8_t l;      // 16, 32, 64 or 128
+} ck_enec;
+
+bool ck_enec_valid(ck_enec p);
+
+/// The parameters for a tensor by the published search. Of no elements: (0, 1, 1, 16).
+ck_enec ck_enec_search(const uint64_t counts[256]);
+
+/// As with the cascade; `p` is valid. Blocks with an exponent that n bits do not reach are stored as they are.
+size_t ck_enec_bound(ck_type type, size_t count);
+size_t ck_enec_encode(ck_isa isa, ck_type type, ck_enec p, const void *elements, size_t count, void *block);
+bool ck_enec_decode(ck_isa isa, ck_type type, ck_enec p, const void *block, size_t bytes, size_t count, void *elements);
