@@ -71,7 +71,7 @@ let package = Package(
         .target(name: "Tokenization", dependencies: ["CPCRE2", "CUTF8Proc", "Platform", "Inference"]),
         // Level 3
         .target(name: "Server", dependencies: ["Platform", "Reactor", "HTTP"]),
-        .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"]),
+        .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"], exclude: ["ENECFormat.md"]),
         .target(name: "KVCache", dependencies: ["Platform", "Inference"]),
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4

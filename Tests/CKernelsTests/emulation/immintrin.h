@@ -107,6 +107,16 @@ EMULATED float emulated_cvtss_f32(simde__m512 v) {
     return x[0];
 }
 
+// Bytes of b, one after the other, where the mask is set; otherwise those of a.
+EMULATED simde__m512i emulated_mask_expand_epi8(simde__m512i a, uint64_t mask, simde__m512i b) {
+    uint8_t x[64], y[64];
+    memcpy(x, &a, 64);
+    memcpy(y, &b, 64);
+    for (int i = 0, j = 0; i < 64; i++)
+        if (mask >> i & 1) x[i] = y[j++];
+    return simde_mm512_loadu_si512(x);
+}
+
 #undef _mm512_min_ps
 #undef _mm512_max_ps
 #undef _mm512_dpbf16_ps
@@ -127,3 +137,4 @@ EMULATED float emulated_cvtss_f32(simde__m512 v) {
 #define _mm512_max_ps emulated_max_ps
 #define _mm512_cvtneps_pbh emulated_cvtneps_pbh
 #define _mm512_dpbf16_ps emulated_dpbf16_ps
+#define _mm512_mask_expand_epi8 emulated_mask_expand_epi8
