@@ -2,7 +2,7 @@
 # what is missing of the C libraries is installed with apt-get (as root or through sudo).
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench micro install-libraries install-clients clean sanitize
+.PHONY: build run test bench micro codecs install-libraries install-clients clean sanitize
 
 LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev pkg-config
 
@@ -46,6 +46,13 @@ micro:
 	@$(dir $(realpath $(shell command -v swift)))clang -O2 -DNDEBUG -std=gnu17 -ISources/CKernels/include loadtest/micro/micro.c \
 	  Sources/CKernels/*.c -lm -lpthread -o .build-micro/micro
 	@.build-micro/micro $(MICROFLAGS)
+
+# Size and speed of the weight codecs: loadtest/codecs/README.md. CODECFLAGS="--type bf16 --threads 1"
+codecs:
+	@mkdir -p .build-micro
+	@$(dir $(realpath $(shell command -v swift)))clang -O2 -DNDEBUG -std=gnu17 -ISources/CKernels/include loadtest/codecs/codecs.c \
+	  Sources/CKernels/*.c -lm -lpthread -o .build-micro/codecs
+	@.build-micro/codecs $(CODECFLAGS)
 
 install-libraries:
 	@missing=""; for p in $(LIBRARIES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \

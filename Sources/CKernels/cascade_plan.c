@@ -1,18 +1,33 @@
 // Which symbols and which shape make a segment smallest. Whole numbers only, so every machine finds the same.
 #include "cascade.h"
 
+#define GROUP 32
+#define GROUPS (256 / GROUP)
+
+// The greatest count of each 32 exponents: what is looked for is in few of them. (Signed, for which every x86-64 has an instruction.)
+static void find_greatest(const uint16_t *counts, int16_t greatest[GROUPS]) {
+    for (size_t group = 0; group < GROUPS; group++) {
+        int16_t most = 0;
+        for (size_t i = 0; i < GROUP; i++) {
+            const int16_t count = (int16_t)counts[group * GROUP + i];
+            most = count > most ? count : most;
+        }
+        greatest[group] = most;
+    }
+}
+
 // The most frequent exponent, the lowest of equals.
-static size_t most_frequent(const uint16_t *counts) {
-    uint16_t most = 0;
-    for (size_t e = 0; e < 256; e++) most = counts[e] > most ? counts[e] : most;
-    size_t e = 0;
-    while (counts[e] != most) e++;
+static size_t most_frequent(const uint16_t *counts, const int16_t *greatest) {
+    size_t group = 0;
+    for (size_t i = 1; i < GROUPS; i++) group = greatest[i] > greatest[group] ? i : group;
+    size_t e = group * GROUP;
+    while (counts[e] != greatest[group]) e++;
     return e;
 }
 
 // From the most frequent exponent on always the more frequent of the two neighbours of what is taken; of equals the one below.
-static uint16_t find_run(ck_type type, const uint16_t *counts, uint8_t *symbols) {
-    size_t low = most_frequent(counts), high = low, limit = exponents_of(type) - 1;
+static uint16_t find_run(ck_type type, const uint16_t *counts, const int16_t *greatest, uint8_t *symbols) {
+    size_t low = most_frequent(counts, greatest), high = low, limit = exponents_of(type) - 1;
     uint16_t directions = 0;
     symbols[0] = (uint8_t)low;
     for (size_t r = 1; r < MOST_SYMBOLS; r++) {
@@ -37,22 +52,20 @@ static size_t insert(const uint16_t *counts, uint8_t e, uint8_t *list, size_t co
 }
 
 // The most frequent exponents of all. Those of the run come first, as there is little left to do after them.
-static size_t find_list(ck_type type, const uint16_t *counts, const uint8_t *run, uint8_t *list) {
+static size_t find_list(ck_type type, const uint16_t *counts, const int16_t *greatest, const uint8_t *run, uint8_t *list) {
     size_t count = 0, low = run[0], high = run[0];
     for (size_t r = 0; r < MOST_SYMBOLS; r++) {
         low = run[r] < low ? run[r] : low, high = run[r] > high ? run[r] : high;
         if (counts[run[r]]) count = insert(counts, run[r], list, count);
     }
-    enum { GROUP = 32 };
-    for (size_t first = 0; first < exponents_of(type); first += GROUP) {
-        uint16_t most = 0;
-        for (size_t e = first; e < first + GROUP; e++) most = counts[e] > most ? counts[e] : most;
-        const uint16_t least = count < MOST_SYMBOLS ? 1 : counts[list[count - 1]];
-        if (most < least) continue;
-        for (size_t e = first; e < first + GROUP; e++)
-            if ((e < low || e > high) && counts[e] > 0 && (count < MOST_SYMBOLS || precedes(counts, (uint8_t)e, list[count - 1])))
+    for (size_t group = 0; group < exponents_of(type) / GROUP; group++)
+        for (size_t e = group * GROUP; e < (group + 1) * GROUP; e++) {
+            const uint16_t least = count < MOST_SYMBOLS ? 1 : counts[list[count - 1]];
+            if (greatest[group] < least) break;
+            if (e >= low && e <= high) e = high;        // and on to what is above the run
+            else if (counts[e] >= least && (count < MOST_SYMBOLS || precedes(counts, (uint8_t)e, list[count - 1])))
                 count = insert(counts, (uint8_t)e, list, count);
-    }
+        }
     return count;
 }
 
@@ -72,8 +85,10 @@ static void measure(ck_type type, const uint16_t *counts, size_t count, Plan *pl
 Plan ck_cascade_plan(ck_type type, const uint16_t *counts, size_t count) {
     Plan best = {.shape = VERBATIM, .bytes = 1 + count * ck_size(type)};
     uint8_t run[MOST_SYMBOLS], list[MOST_SYMBOLS];
-    const uint16_t directions = find_run(type, counts, run);
-    const size_t listed = find_list(type, counts, run, list);
+    int16_t greatest[GROUPS];
+    find_greatest(counts, greatest);
+    const uint16_t directions = find_run(type, counts, greatest, run);
+    const size_t listed = find_list(type, counts, greatest, run, list);
     for (Shape shape = SHAPE_222; shape <= SHAPE_21122; shape++)
         for (int form = 0; form < 2; form++) {
             const size_t most = symbols_of(shape);

@@ -81,10 +81,16 @@ static void count(const uint8_t *bytes, size_t chunks, uint8_t usual, uint16_t *
     count_eight(bytes, chunks, first, counts);
     count_eight(bytes, chunks, first + 8, counts);
     const __m256i base = all_bytes((int)first), last = all_bytes(WINDOW - 1);
-    for (size_t i = 0; i < chunks * CHUNK; i += 32) {
-        const __m256i x = _mm256_sub_epi8(load_32(bytes + i), base);
-        uint32_t outside = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(x, last), x));
-        for (; outside; outside &= outside - 1) counts[bytes[i + (size_t)__builtin_ctz(outside)]]++;
+    for (size_t c = 0; c < chunks; c += 4) {
+        const size_t end = (chunks - c < 4 ? chunks : c + 4) * CHUNK;
+        __m256i greatest = last;
+        for (size_t i = c * CHUNK; i < end; i += 32) greatest = _mm256_max_epu8(greatest, _mm256_sub_epi8(load_32(bytes + i), base));
+        if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(greatest, last)) == -1) continue;
+        for (size_t i = c * CHUNK; i < end; i += 32) {
+            const __m256i x = _mm256_sub_epi8(load_32(bytes + i), base);
+            uint32_t outside = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(x, last), x));
+            for (; outside; outside &= outside - 1) counts[bytes[i + (size_t)__builtin_ctz(outside)]]++;
+        }
     }
 }
 

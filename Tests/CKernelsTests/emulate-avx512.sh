@@ -9,7 +9,8 @@ trap 'rm -rf "$out"' EXIT
 compiler=${CC:-clang}
 flags="-O2 -std=gnu17 -I$sources -I$sources/include"
 
-for name in scalar dispatch avx2 int8 int8_scalar int8_avx2 int8_avx512 int8_avx512vnni planes3_scalar planes3_avx2; do
+for name in scalar dispatch avx2 int8 int8_scalar int8_avx2 int8_avx512 int8_avx512vnni planes3_scalar planes3_avx2 chunk_scalar chunk_avx2 \
+    cascade cascade_plan cascade_scalar cascade_avx2 cascade_write_avx2 enec enec_search enec_scalar enec_avx2; do
     $compiler $flags -c "$sources/$name.c" -o "$out/$name.o"
 done
 $compiler $flags -DEMULATED_VBMI -c "$sources/planes3.c" -o "$out/planes3.o"
@@ -18,9 +19,16 @@ for name in avx512 avx512bf16 planes3_avx512 planes3_avx512bf16; do
     # -w: the emulation's casts are not ours to silence one by one.
     $compiler $flags -w -mavx2 -mfma -mf16c -mpopcnt -I"$here/emulation" -I"$sources" -I"$sources/include" -c "$out/$name.c" -o "$out/$name.o"
 done
+sed '/#pragma clang attribute/d' "$sources/cascade_avx512.c" > "$out/cascade_avx512.c"
+$compiler $flags -w -mavx2 -mbmi2 -mpopcnt -I"$here/emulation" -c "$out/cascade_avx512.c" -o "$out/cascade_avx512.o"
+# As if the machine had them.
+sed 's/__builtin_cpu_supports("avx512vbmi2\{0,1\}")/1/' "$sources/chunk.c" > "$out/chunk.c"
+$compiler $flags -c "$out/chunk.c" -o "$out/chunk.o"
 $compiler $flags "$here/twins.c" "$out"/*.o -lm -o "$out/twins"
 $compiler $flags "$here/int8_twins.c" "$out"/*.o -lm -o "$out/int8_twins"
 $compiler $flags "$here/planes3_twins.c" "$out"/*.o -lm -o "$out/planes3_twins"
+$compiler $flags "$here/codec_twins.c" "$out"/*.o -lm -o "$out/codec_twins"
 for set in 1 2 4; do "$out/twins" $set; done
 for set in 1 2 3 4; do "$out/int8_twins" $set; done
 for set in 0 1 2 4; do "$out/planes3_twins" $set; done
+for set in 0 1 2; do "$out/codec_twins" $set; done

@@ -131,3 +131,48 @@ import Testing
         #expect(!reads([0x1d, 5]), "a reserved bit")
     }
 }
+
+/// The sizes that a segment could have, from its exponents alone.
+@Suite struct CascadePlanTests {
+    /// Bytes of a whole segment of bf16 in a shape with these symbols in front.
+    private func bytes(_ counts: [Int], _ widths: [Int], _ symbols: [Int], head: Int) -> Int {
+        var left = 2048
+        var (bits, next) = (0, 0)
+        for (level, width) in widths.enumerated() {
+            if level > 0 { bits += width == 2 ? (left + 7) / 8 * 8 + left : left }
+            for symbol in symbols.dropFirst(next).prefix(1 << width - 1) { left -= counts[symbol] }
+            next += 1 << width - 1
+        }
+        return head + 2048 + 512 + (bits + 7) / 8 + left
+    }
+
+    private func smallest(_ counts: [Int]) -> Int {
+        let listed = (0..<256).filter { counts[$0] > 0 }.sorted { (counts[$0], $1) > (counts[$1], $0) }
+        var run = [listed[0]]
+        while run.count < 11 {
+            let (low, high) = (run.min()! - 1, run.max()! + 1)
+            run.append(high < 256 && (low < 0 || counts[high] > counts[low]) ? high : low)
+        }
+        return [([2, 2, 2], 9), ([2, 1, 1, 2, 2], 11)].reduce(4097) { best, shape in
+            let list = Array(listed.prefix(shape.1))
+            return min(
+                best, bytes(counts, shape.0, Array(run.prefix(shape.1)), head: 3), bytes(counts, shape.0, list, head: 1 + list.count))
+        }
+    }
+
+    @Test func `of both shapes, a run and a list, the smallest is written`() {
+        var random = SeededGenerator(seed: 9)
+        for trial in 0..<400 {
+            // From a few exponents far apart to all of them, more or less evenly.
+            let (near, spread, far) = (random.next(below: 256), random.next(below: 20) + 1, random.next(below: 100))
+            var counts = [Int](repeating: 0, count: 256)
+            let elements = (0..<2048).flatMap { _ -> [UInt8] in
+                let fall = (random.next() | 1 << 20).trailingZeroBitCount * spread / 4
+                let exponent = random.next(below: 100) < far ? random.next(below: trial % 2 == 0 ? 256 : 3) * 7 & 255 : (near + 256 - fall) & 255
+                counts[exponent] += 1
+                return [UInt8(exponent & 1) << 7, UInt8(exponent >> 1)]
+            }
+            #expect(CodecFuzz.write(elements, CascadeCodec(type: .bf16)).count == smallest(counts), "trial \(trial)")
+        }
+    }
+}
