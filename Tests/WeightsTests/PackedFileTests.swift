@@ -118,7 +118,7 @@ import Testing
         plan.append(.init(name: "panels", form: .panels, sources: [.init("linear", rows: 96)], columns: 80))
         plan.append(.init(name: "table", form: .table, sources: [.init("half", rows: 33)], columns: 67))
         plan.append(.init(name: "norm", form: .vector, sources: [.init("norm", rows: 65)], columns: 1))
-        for form in WeightForm.allCases {
+        for form in WeightForm.allCases where form != .enec {
             let stores = try ["plain", "packed"].map {
                 try WeightStore.load(try model.checkpoint($0), plan: plan, weights: form, cache: nil, team: model.team).store
             }

@@ -46,8 +46,9 @@ import Testing
 
     private func path(_ origin: WeightStore.Origin) -> String {
         switch origin.source {
-        case .cache(let path), .built(let path): path
-        case .memory: ""
+        case .cache(let path), .built(let path), .shared(let path): path
+        case .memory(let path): path ?? ""
+        case .packed: ""
         }
     }
 
@@ -181,7 +182,7 @@ import Testing
         folder.write("file", "not a folder")
         for cache in [CacheFolder(path: folder.path + "/file"), nil] {
             let (store, origin) = try WeightStore.load(checkpoint, plan: plan, weights: .f32, cache: cache, team: team)
-            #expect(origin.source == .memory && origin.warnings.count == 1)
+            #expect(origin.source == .memory(path: nil) && origin.warnings.count == 1)
             #expect(row(store.panels("qk"), 0)[0] == 0.25)
         }
     }
@@ -237,7 +238,8 @@ import Testing
 
     @Test func `image headers that are cut or damaged never trap and never pass`() throws {
         let key = WeightImageHeader.Key(source: Digest(of: "s"), plan: Self.plan.digest, weights: .bf16, layout: 1)
-        let header = WeightImageHeader(placing: Self.plan, key: key) { WeightBuilder.byteCount($0, form: .bf16) }
+        let header = WeightImageHeader(
+            placing: Self.plan, key: key, parts: Self.plan.operands.map { ($0.form == .vector ? .f32 : .bf16, WeightBuilder.byteCount($0, as: $0.form == .vector ? .f32 : .bf16)) })
         let encoded = header.encoded()
         let image = encoded + [UInt8](repeating: 0, count: header.imageBytes - encoded.count)
         #expect(try WeightImageHeader(parsing: image.rawSpan) == header)
