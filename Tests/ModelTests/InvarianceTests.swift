@@ -25,6 +25,17 @@ import Testing
         }
     }
 
+    @Test func `a trained model's logits with enec are those of bf16, bit for bit`() throws {
+        let pilot = SharedFiles.repository + "/models/pilot"
+        let (bf16, enec) = (try ModelBench.weights(pilot, form: .bf16), try ModelBench.weights(pilot, form: .enec))
+        #expect(Double(enec.stepBytes) < 0.72 * Double(bf16.stepBytes))
+        let tokens = tokens(100, seed: 9, vocabulary: bf16.configuration.shape.vocabulary)
+        for set in Self.sets {
+            let expected = try ModelBench(bf16, set: set).logits(tokens, chunk: 40)
+            for chunk in [1, 6, 100] { #expect(try ModelBench(enec, set: set).logits(tokens, chunk: chunk) == expected, "chunks of \(chunk), \(set)") }
+        }
+    }
+
     @Test(arguments: WeightForm.allCases)
     func `sixteen sequences in one batch get what each gets alone`(form: WeightForm) throws {
         let weights = try ModelBench.weights(ModelBench.fixture("llama-mini"), form: form)

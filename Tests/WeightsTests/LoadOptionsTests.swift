@@ -31,7 +31,8 @@ import Testing
     }
 
     private func bytes(_ store: WeightStore) -> [UInt8] {
-        store.panels("panels").withBytes { ToyCodec.bytes($0) } + store.table("table").withBytes { ToyCodec.bytes($0) }
+        guard case .rows(let rows) = store.table("table") else { preconditionFailure("no rows") }
+        return store.panels("panels").withBytes { ToyCodec.bytes($0) } + rows.withBytes { ToyCodec.bytes($0) }
     }
 
     @Test func `in memory nothing is cached, and the numbers are those of the image`() throws {

@@ -44,6 +44,11 @@ import Testing
         return values
     }
 
+    private func rows(_ store: WeightStore) -> WeightRows {
+        guard case .rows(let rows) = store.table("table") else { preconditionFailure("no rows") }
+        return rows
+    }
+
     private func path(_ origin: WeightStore.Origin) -> String {
         switch origin.source {
         case .cache(let path), .built(let path), .shared(let path): path
@@ -67,9 +72,74 @@ import Testing
                 for (a, b) in zip(row, values) { #expect(abs(a - b) <= greatest / 127, "row \(index)") }
             }
             #expect(store.vector("norm") == exact.vector("norm"))
-            #expect(store.table("table").type == .bf16)
+            #expect(rows(store).type == .bf16)
         }
         #expect(built.fingerprint == found.fingerprint && built.fingerprint != exact.fingerprint)
+    }
+
+    /// A checkpoint whose matrix shrinks as planes3, stacked of tensors that are no whole panels; a table that shrinks; a vector.
+    private func makeModel(_ folder: ScratchFolder) throws -> (checkpoint: Checkpoint, plan: WeightPlan) {
+        try Folder.create(folder.path + "/model")
+        var random = SeededGenerator(seed: 20)
+        var text = SafetensorsText()
+        func normal(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() * 0.05 } }
+        text.append("q", shape: [70, 128], bf16: normal(70 * 128))
+        text.append("k", shape: [30, 128], f32: normal(30 * 128))
+        text.append("table", shape: [64, 128], bf16: normal(64 * 128))
+        text.append("norm", shape: [6], bf16: normal(6))
+        folder.write("model/model.safetensors", text.bytes)
+        var plan = WeightPlan()
+        plan.append(.init(name: "qk", form: .panels, sources: [.init("q", rows: 70), .init("k", rows: 30)], columns: 128))
+        plan.append(.init(name: "table", form: .table, sources: [.init("table", rows: 64)], columns: 128))
+        plan.append(.init(name: "norm", form: .vector, sources: [.init("norm", rows: 6)], columns: 1))
+        return (try Checkpoint(directory: folder.path + "/model"), plan)
+    }
+
+    @Test func `an image of enec is smaller and has the numbers of bf16`() throws {
+        let folder = ScratchFolder()
+        let (checkpoint, plan) = try makeModel(folder)
+        let cache = CacheFolder(path: folder.path + "/cache")
+        let (exact, _) = try WeightStore.load(checkpoint, plan: plan, weights: .bf16, cache: nil, team: team)
+        let (built, origin) = try WeightStore.load(checkpoint, plan: plan, weights: .enec, cache: cache, team: team)
+        let (found, second) = try WeightStore.load(checkpoint, plan: plan, weights: .enec, cache: cache, team: team)
+        #expect(origin.source == .built(path: path(origin)) && second.source == .cache(path: path(origin)))
+        #expect(origin.rounded == ["1 F32 tensors were rounded to enec"])
+        let exactRows = rows(exact)
+        for store in [built, found] {
+            let panels = store.panels("qk")
+            #expect(panels.form == .enec && Double(panels.byteCount) < 0.75 * Double(exact.panels("qk").byteCount))
+            for index in 0..<100 { #expect(row(panels, index) == row(exact.panels("qk"), index), "row \(index)") }
+            guard case .panels(let table) = store.table("table") else { preconditionFailure("the table is not kept in panels") }
+            for index in 0..<64 {
+                var values = [Float](repeating: 0, count: 128)
+                var span = values.mutableSpan
+                exactRows.withBytes { InstructionSet.scalar.convert($0.extracting(index * 256..<(index + 1) * 256), as: .bf16, to: &span) }
+                #expect(row(table, index) == values, "row \(index)")
+            }
+            #expect(store.vector("norm") == exact.vector("norm"))
+        }
+    }
+
+    @Test func `panels that lie under a digest that fits them are refused and made anew`() throws {
+        let folder = ScratchFolder()
+        let (checkpoint, plan) = try makeModel(folder)
+        let cache = CacheFolder(path: folder.path + "/cache")
+        let (_, origin) = try WeightStore.load(checkpoint, plan: plan, weights: .enec, cache: cache, team: team)
+        let image = try ScratchFolder.read(path(origin))
+        var header = try WeightImageHeader(parsing: image.rawSpan)
+        let place = header.entries[0].range
+        // The offsets of panels; where the escapes of a panel end; a code that is an escape more.
+        for offset in [4, 64 + 64, place.count - 704] {
+            var lying = image
+            let old = lying[place.lowerBound + offset]
+            lying[place.lowerBound + offset] = old & 7 == 7 ? 0 : old | 7
+            header.entries[0].digest = Digest(of: Array(lying[place]).rawSpan)
+            lying.replaceSubrange(0..<header.encoded().count, with: header.encoded())
+            folder.write("cache/weights/" + path(origin).split(separator: "/").last!, lying)
+            let (_, again) = try WeightStore.load(checkpoint, plan: plan, weights: .enec, cache: cache, team: team)
+            #expect(again.source == .built(path: path(origin)), "byte \(offset)")
+            #expect(again.warnings.first?.hasSuffix("not a weight image: qk is not made of panels") == true, "\(again.warnings)")
+        }
     }
 
     @Test func `a matrix with more columns than sums of bytes allow is named`() throws {
@@ -98,7 +168,7 @@ import Testing
             #expect(row(store.panels("qk"), 3) == [16, 17, 18, 19, 20].map { $0 * 0.25 })
             #expect(row(store.panels("qk"), 70) == [2, 3, 4, 5, 6].map { $0 * 0.25 + 0.001 })
             #expect(store.vector("norm") == [4, 5, 6, 7, 8, 9].map { $0 * 0.25 })
-            let table = store.table("table")
+            let table = rows(store)
             let first: Float = table.withBytes { unsafe $0.unsafeLoad(as: Float.self) }
             #expect(first == 0.751 && table.columns == 4)
         }
@@ -238,8 +308,11 @@ import Testing
 
     @Test func `image headers that are cut or damaged never trap and never pass`() throws {
         let key = WeightImageHeader.Key(source: Digest(of: "s"), plan: Self.plan.digest, weights: .bf16, layout: 1)
-        let header = WeightImageHeader(
-            placing: Self.plan, key: key, parts: Self.plan.operands.map { ($0.form == .vector ? .f32 : .bf16, WeightBuilder.byteCount($0, as: $0.form == .vector ? .f32 : .bf16)) })
+        let parts = Self.plan.operands.map { operand in
+            let element = WeightBuilder.element(of: operand, in: .bf16)
+            return (element: element, bytes: WeightBuilder.byteCount(operand, as: element))
+        }
+        let header = WeightImageHeader(placing: Self.plan, key: key, parts: parts)
         let encoded = header.encoded()
         let image = encoded + [UInt8](repeating: 0, count: header.imageBytes - encoded.count)
         #expect(try WeightImageHeader(parsing: image.rawSpan) == header)
