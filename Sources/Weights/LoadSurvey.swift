@@ -28,11 +28,15 @@ struct LoadSurvey {
         let image = image.map { LoadChoice.Size(bytes: $0.count, cold: $0.coldBytes) }
         if let image, image.cold == 0 { return nil }
         let speeds = if let speeds { speeds } else { try measure() }
-        let files = builder.checkpoint.files.map(\.mapping)
+        var packed = LoadChoice.Size(bytes: 0, cold: 0)
+        for source in builder.plan.operands.flatMap(\.sources) {
+            guard let (file, entry) = builder.checkpoint.tensor(source.tensor) else { continue }
+            packed.bytes += entry.range.count
+            packed.cold += file.mapping.coldBytes(entry.range)
+        }
         return LoadChoice(
-            packed: .init(bytes: files.reduce(0) { $0 + $1.count }, cold: files.reduce(0) { $0 + $1.coldBytes }),
-            decoded: builder.plan.operands.reduce(0) { $0 + $1.rows * $1.columns * 2 }, image: image, newImage: builder.expectedBytes,
-            speeds: speeds)
+            packed: packed, decoded: builder.plan.operands.reduce(0) { $0 + $1.rows * $1.columns * 2 }, image: image,
+            newImage: builder.expectedBytes, speeds: speeds)
     }
 
     private func measure() throws(CheckpointError) -> LoadSpeeds {

@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test func `the choice follows the speeds, and says so`() throws {
-        let slow = LoadOptions(mode: .automatic, speeds: LoadSpeeds(packedDisk: 1e3, imageDisk: 1e3, decoding: 1e12))
+        let slow = LoadOptions(mode: .automatic, speeds: LoadSpeeds(packedDisk: 1e12, imageDisk: 1e3, decoding: 1e12))
         let fast = LoadOptions(mode: .automatic, speeds: LoadSpeeds(packedDisk: 1e12, imageDisk: 1e12, decoding: 1e3))
         let first = try load(slow).origin
         #expect(first.source == .memory(path: nil) && first.notes.count == 1 && first.notes[0].hasPrefix("decoding"))
