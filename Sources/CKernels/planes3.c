@@ -20,6 +20,8 @@ const ck_planes3_table *ck_planes3_on(ck_isa isa) {
     return &ck_planes3_scalar;
 }
 
+bool ck_planes3_is_faster(ck_isa isa) { return ck_planes3_on(isa)->multiply != NULL; }
+
 #define computes_rows(rows, columns) ((rows) > 0 && (rows) <= CK_PANEL && (columns) > 0 && (columns) <= CK_PLANES3_COLUMNS)
 
 static size_t blocks(size_t rows, size_t columns) { return p3_steps(columns) * p3_parts(rows) * CK_PLANES3_BLOCK; }

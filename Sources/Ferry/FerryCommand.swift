@@ -14,15 +14,19 @@ internal import Platform
               ferry worker --join http://127.0.0.1:9191    one more worker for a running gateway
               ferry generate --prompt "What is 347 + 285?"
               ferry bench --shape smollm2-135m
+              ferry pack ~/models/SmolLM2-135M --output ~/models/SmolLM2-135M-packed
 
             Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.
             """,
         version: Version.text,
         subcommands: [
-            ServeCommand.self, WorkerCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self, LinkBenchmarkPeer.self,
+            ServeCommand.self, WorkerCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self, PackCommand.self,
+            UnpackCommand.self, InspectCommand.self, LinkBenchmarkPeer.self,
         ])
 
     static func main() async {
+        // A file that would exceed the limit on sizes is an error that names it, not the end of the program.
+        _ = signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -46,6 +46,9 @@ package enum InstructionSet: UInt8, Sendable, Hashable, CaseIterable, CustomStri
         try select(unsafe getenv("FERRY_ISA").map { unsafe String(cString: $0) })
     }
 
+    /// Whether steps of few tokens are faster with weights of enec than with bf16.
+    package var isFasterWithEnec: Bool { ck_planes3_is_faster(cSet) }
+
     var cSet: ck_isa { ck_isa(UInt32(rawValue)) }
 
     /// Whether left operands of products with weights of `type` are stored as bf16 rather than f32.

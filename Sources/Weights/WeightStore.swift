@@ -65,8 +65,9 @@ package struct WeightStore: Sendable {
 
     package var form: WeightForm { key.weights }
 
-    /// Names the numbers that this store computes with: equal wherever the same weights were loaded the same way.
-    package var fingerprint: Digest { Digest(of: "\(key.source) \(key.plan) \(key.weights)") }
+    /// Names the numbers that this store computes with: equal wherever the same weights were loaded the same way. Those of enec are those
+    /// of bf16.
+    package var fingerprint: Digest { Digest(of: "\(key.source) \(key.plan) \(key.weights.operandForm)") }
 
     package func panels(_ name: String) -> PanelMatrix { panels(part(name, .panels)) }
 

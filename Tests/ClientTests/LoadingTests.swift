@@ -13,5 +13,8 @@ extension ClientTests {
 
         @Test("weights in memory are there once, for workers that are started again too, and go with the gateway")
         func shared() async throws { try await ClientScript("loading.py", "shared").run() }
+
+        @Test("a packed model with a damaged tensor is never served, and the tensor is named")
+        func damaged() async throws { try await ClientScript("loading.py", "damaged").run() }
     }
 }

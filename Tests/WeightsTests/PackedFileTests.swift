@@ -33,7 +33,7 @@ import Testing
         let found = try model.codecs()
         #expect(found == expected)
 
-        _ = try model.pack(.serving, to: "looked-up", linearMaps: ["other"])
+        _ = try model.pack(.serving, to: "looked-up", matrices: ["other"])
         #expect(try model.codecs("looked-up")["linear"] == "cascade")
         _ = try model.pack(.codec("enec"), to: "forced")
         #expect(try model.codecs("forced")["linear"] == "enec")

@@ -149,7 +149,9 @@ import Testing
     }
 
     @Test func `cut and damaged files never trap`() throws {
-        for count in stride(from: 0, to: Self.sound.count, by: 17) { #expect(!PackedFuzz.read(Array(Self.sound[..<count]), codecs: .toys, team: team)) }
+        for count in stride(from: 0, to: Self.sound.count, by: 17) {
+            #expect(!PackedFuzz.read(Array(Self.sound[..<count]), codecs: .toys, team: team))
+        }
         var random = SeededGenerator(seed: 19)
         let header = try SafetensorsHeader(parsing: Self.sound.rawSpan, fileBytes: Self.sound.count, file: "f")
         // The padding of the header is left out: spaces only.
@@ -163,6 +165,29 @@ import Testing
                 damaged[Int.random(in: places, using: &random)] = UInt8.random(in: digits, using: &random)
             }
             _ = PackedFuzz.read(damaged, codecs: .toys, team: team)
+        }
+    }
+
+    @Test func `every file of the kept corpus is read or refused as its name says`() throws {
+        let folder = SharedFiles.repository + "/Tests/WeightsTests/Fixtures/packed"
+        let names = Folder.names(in: folder)
+        #expect(names.count >= 30)
+        for name in names { #expect(PackedFuzz.read(try ScratchFolder.read(folder + "/" + name), team: team) == name.hasPrefix("ok-"), "\(name)") }
+    }
+
+    @Test func `damaged files of the corpus never trap`() throws {
+        let folder = SharedFiles.repository + "/Tests/WeightsTests/Fixtures/packed"
+        var random = SeededGenerator(seed: 23)
+        for name in Folder.names(in: folder).sorted() where name.hasPrefix("ok-") {
+            let sound = try ScratchFolder.read(folder + "/" + name)
+            let header = try SafetensorsHeader(parsing: sound.rawSpan, fileBytes: sound.count, file: name)
+            for _ in 0..<Build.size(1500, debug: 150) {
+                var damaged = sound
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    damaged[Int.random(in: header.dataOffset..<sound.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                }
+                _ = PackedFuzz.read(damaged, team: team)
+            }
         }
     }
 

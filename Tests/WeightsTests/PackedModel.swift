@@ -41,12 +41,12 @@ struct PackedModel {
     }
 
     func pack(
-        _ choice: PackingPolicy.Choice = .serving, from: String = "plain", to: String = "packed", linearMaps: Set<String>? = nil,
+        _ choice: PackingPolicy.Choice = .serving, from: String = "plain", to: String = "packed", matrices: Set<String>? = nil,
         force: Bool = false
     ) throws -> ModelConversion.Outcome {
         let source = try Checkpoint(directory: folder.path + "/" + from, codecs: .toys)
         let output = try OutputFolder(path: folder.path + "/" + to, source: source.directory, force: force)
-        return try ModelConversion(source, to: output).pack(PackingPolicy(choice, linearMaps: linearMaps), codecs: .toys, team: team)
+        return try ModelConversion(source, to: output).pack(PackingPolicy(choice, matrices: matrices), codecs: .toys, team: team)
     }
 
     func unpack(from: String = "packed", to: String = "again") throws -> ModelConversion.Outcome {

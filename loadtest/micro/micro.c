@@ -1,5 +1,5 @@
 // Speed of each kernel beside what the machine can do, measured in alternation. Usage: micro [--isa NAME] [--threads N]
-// [--repeats N] [--only products|int8|attention|rows] [--json]
+// [--repeats N] [--only products|int8|planes3|attention|rows] [--json]
 #define _GNU_SOURCE
 #include "team.h"
 
@@ -243,6 +243,8 @@ static void int8_products(void) {
         }
 }
 
+#include "planes3.h"
+
 // ---- Attention --------------------------------------------------------------------------------------------------------------
 
 typedef struct Attention {
@@ -377,13 +379,14 @@ int main(int count, char **arguments) {
     }
     if (threads < 1 || threads > 256 || repeats < 1 || repeats > MOST_REPEATS || isa > CK_AVX512BF16 || !ck_supported(isa)) {
         fprintf(stderr, "usage: micro [--isa scalar|avx2|avx512|avx512vnni|avx512bf16] [--threads 1..256] [--repeats 1..%d] "
-                        "[--only products|int8|attention|rows] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
+                        "[--only products|int8|planes3|attention|rows] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
         return 2;
     }
     start_team(threads);
     if (!json) printf("%s, %zu threads, medians of %zu\n", names[isa], threads, repeats);
     if (!only || !strcmp(only, "products")) products();
     if (!only || !strcmp(only, "int8")) int8_products();
+    if (!only || !strcmp(only, "planes3")) planes3();
     if (!only || !strcmp(only, "attention")) attention();
     if ((!only && threads == 1) || (only && !strcmp(only, "rows"))) rows();
     return 0;

@@ -29,6 +29,9 @@
 #define CK_PLANES3_HEAD 80              // bytes before the escapes
 #define CK_PLANES3_COLUMNS (1 << 24)    // at most
 
+/// Whether products of few rows on `isa` and this machine are faster with planes3 than with bf16 (that is, with AVX-512 VBMI2). All are equal.
+bool ck_planes3_is_faster(ck_isa isa);
+
 /// Bytes of a coded panel of `rows` <= 64 rows at most.
 size_t ck_planes3_bound(size_t rows, size_t columns);
 

@@ -41,7 +41,7 @@ extension SettingKey {
             meaning: "weights, activations and KV: bf16 with fp32 sums, or f32 throughout (exact, slower, twice the memory)"),
         SettingKey(
             name: "model.weights", kind: .choice(["auto"] + WeightForm.allCases.map(\.name)), fallback: "auto",
-            meaning: "auto: as dtype; int8 (one scale per row) and int8g32 (one per 32 columns) with bf16 KV: faster, less memory, not exact"),
+            meaning: "auto: as dtype, or enec where that is faster; enec: bf16 packed, exact; int8, int8g32 (a scale per row, per 32 columns): not exact"),
         SettingKey(
             name: "model.load", kind: .choice(LoadOptions.Mode.allCases.map(\.rawValue)), fallback: "auto",
             meaning: "weights come from an image in the cache folder, or are repacked in memory at each start; auto: packed models as is sooner"),

@@ -5,7 +5,7 @@ package struct CodecShelf: Sendable {
     package init(_ families: [any CodecFamily]) { self.families = families }
 
     /// What Ferry packs and reads.
-    package static let standard = CodecShelf([])
+    package static let standard = CodecShelf([CascadeFamily(), Planes3Family()])
 
     /// Of tensors that are stored as they are, in a packed file's description and on the command line.
     package static let raw = "raw"

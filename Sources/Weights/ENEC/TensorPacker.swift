@@ -5,9 +5,8 @@ internal import Platform
 struct TensorPacker: ~Copyable {
     private let codecs: CodecShelf
     private let team: ThreadTeam
-    /// Coded blocks, and what they decode to again.
+    /// Coded blocks.
     private var coded: Slab?
-    private var decoded: Slab?
 
     /// Bytes of a tensor that are coded at a time, where its blocks are not greater.
     private static let waveBytes = 16 << 20
@@ -41,7 +40,7 @@ struct TensorPacker: ~Copyable {
         var best: (codec: TensorCodec, bytes: Int)? = nil
         for codec in codecs {
             var (blocks, bytes) = (0, 0)
-            try Self.forEachWave(elements, codec.blocks, team, &coded, &decoded) { (_, lengths, _, _) throws(FileError) in
+            try Self.forEachWave(elements, codec.blocks, team, &coded) { (_, lengths, _) throws(FileError) in
                 blocks += lengths.count
                 bytes += lengths.reduce(0, +)
                 return true
@@ -57,6 +56,7 @@ struct TensorPacker: ~Copyable {
         _ tensor: StoredTensor, _ elements: RawSpan, _ type: SourceType, _ codec: TensorCodec, to output: inout FileAppender
     ) throws(FileError) -> PackedTensor? {
         let start = output.count
+        let blockBytes = codec.blocks.blockElements * type.byteCount
         let blocks = codec.blocks.blocks(elements: elements.byteCount / type.byteCount)
         let head = BlockTable.headBytes(blocks: blocks)
         try output.appendZeros(head)
@@ -64,11 +64,14 @@ struct TensorPacker: ~Copyable {
         lengths.reserveCapacity(blocks)
         var before = DigestStream()
         var after = DigestStream()
-        let isWhole = try Self.forEachWave(elements, codec.blocks, team, &coded, &decoded) { (wave, waveLengths, coded, decoded) throws(FileError) in
+        var again = try Slab(bytes: min(elements.byteCount, Self.waveBlocks(codec.blocks, team) * blockBytes), purpose: "decoded blocks")
+        let isWhole = try Self.forEachWave(elements, codec.blocks, team, &coded) { (wave, waveLengths, coded) throws(FileError) in
             before.append(wave)
-            after.append(decoded)
+            var decoded = again.first(wave.byteCount)
+            Self.decode(coded, waveLengths, codec.blocks, team, into: &decoded)
+            after.append(decoded.bytes)
             lengths += waveLengths
-            try output.append(coded)
+            try output.append(coded.extracting(0..<waveLengths.reduce(0, +)))
             return output.count - start < elements.byteCount
         }
         let size = BlockTable.blobBytes(blocks: blocks, coded: output.count - start - head)
@@ -85,35 +88,41 @@ struct TensorPacker: ~Copyable {
             blobDigest: try output.digest(of: start..<output.count))
     }
 
-    /// Codes the blocks of `elements`, as many at a time as fit the wave, decodes them again, and calls `body` with the elements of the
-    /// wave, its blocks' lengths, the blocks, and what they decoded to. Ends early when `body` says false; returns whether it did not.
+    /// Codes the blocks of `elements`, some at a time, and calls `body` with the elements of each wave, its blocks' lengths, and memory that
+    /// begins with the blocks. Ends early when `body` says false; returns whether it did not.
     @discardableResult
     private static func forEachWave(
-        _ elements: RawSpan, _ codec: any BlockCodec, _ team: ThreadTeam, _ coded: inout Slab?, _ decoded: inout Slab?,
-        _ body: (RawSpan, [Int], RawSpan, RawSpan) throws(FileError) -> Bool
+        _ elements: RawSpan, _ codec: any BlockCodec, _ team: ThreadTeam, _ coded: inout Slab?,
+        _ body: (RawSpan, [Int], RawSpan) throws(FileError) -> Bool
     ) throws(FileError) -> Bool {
         let blockBytes = codec.blockElements * codec.type.byteCount
         let blocks = codec.blocks(elements: elements.byteCount / codec.type.byteCount)
-        let most = min(blocks, max(team.threads, waveBytes / blockBytes))
-        try reserve(&coded, most * codec.slotBytes)
-        try reserve(&decoded, min(elements.byteCount, most * blockBytes))
+        let most = min(blocks, waveBlocks(codec, team))
+        if coded?.count ?? 0 < most * codec.slotBytes {
+            coded = nil
+            coded = try Slab(bytes: most * codec.slotBytes, purpose: "coded blocks")
+        }
         for first in stride(from: 0, to: blocks, by: most) {
             let wave = elements.extracting(first * blockBytes..<min(elements.byteCount, (first + most) * blockBytes))
             var room = coded!.bytes
             let lengths = team.encode(wave, with: codec, into: &room)
-            var offsets = [0]
-            for length in lengths { offsets.append(offsets[offsets.count - 1] + length) }
-            var again = decoded!.first(wave.byteCount)
-            let failed = team.decode(room.bytes, at: offsets.span, with: codec, into: &again)
-            precondition(failed == nil, "block \(first + (failed ?? 0)) cannot be decoded again")
-            guard try body(wave, lengths, room.bytes.extracting(0..<offsets[lengths.count]), again.bytes) else { return false }
+            guard try body(wave, lengths, room.bytes) else { return false }
         }
         return true
     }
 
-    private static func reserve(_ slab: inout Slab?, _ count: Int) throws(FileError) {
-        if let size = slab?.count, size >= count { return }
-        slab = nil
-        slab = try Slab(bytes: count, purpose: "blocks that are coded")
+    /// Blocks that are coded at a time, at most: all threads have one.
+    private static func waveBlocks(_ codec: any BlockCodec, _ team: ThreadTeam) -> Int {
+        max(team.threads, waveBytes / (codec.blockElements * codec.type.byteCount))
+    }
+
+    /// Decodes what was just coded: blocks of these lengths at the front of `coded`.
+    private static func decode(
+        _ coded: RawSpan, _ lengths: [Int], _ codec: any BlockCodec, _ team: ThreadTeam, into elements: inout MutableRawSpan
+    ) {
+        var offsets = [0]
+        for length in lengths { offsets.append(offsets[offsets.count - 1] + length) }
+        let failed = team.decode(coded, at: offsets.span, with: codec, into: &elements)
+        precondition(failed == nil, "a block of \(codec) that was just coded cannot be decoded")
     }
 }

@@ -16,12 +16,11 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from fleet import PROGRAM, Process, alive, eventually
+from fleet import Process, alive, eventually
 from service import MODEL_DIRECTORY
 
 
@@ -68,9 +67,9 @@ def model():
         yield Path(folder)
 
 
-def serve(folder: Path, *arguments: str, directory: str = "model") -> Process:
+def serve(folder: Path, *arguments: str) -> Process:
     return Process(
-        "serve", "--model", str(folder / directory), "--listen", f"unix:{folder}/api", "--admin", f"unix:{folder}/admin",
+        "serve", "--model", str(folder / "model"), "--weights", "bf16", "--listen", f"unix:{folder}/api", "--admin", f"unix:{folder}/admin",
         "--set", f"model.cache={folder}/cache", *arguments)
 
 
@@ -85,7 +84,7 @@ def ready(folder: Path, reason: str | None):
 def check_held() -> None:
     with model() as folder:
         with held(folder / "model/model.safetensors"):
-            server = serve(folder)
+            server = serve(folder, "--set", "model.load=image")
             status, answer, _ = ready(folder, "loading")
             assert status == 503 and answer["status"] == "unavailable" and answer["progress"] == 0, answer
             status, answer, _ = get(folder / "admin", "/health/live")
@@ -149,9 +148,8 @@ def check_shared() -> None:
 
 def check_damaged() -> None:
     with model() as folder:
-        subprocess.run(
-            [PROGRAM, "pack", str(folder / "model"), "--output", str(folder / "packed"), "--for", "storage"], check=True, capture_output=True)
-        file = folder / "packed/model.safetensors"
+        # The bundled model is packed.
+        file = folder / "model/model.safetensors"
         with open(file, "r+b") as packed:
             length = int.from_bytes(packed.read(8), "little")
             header = json.loads(packed.read(length))
@@ -162,7 +160,7 @@ def check_damaged() -> None:
             packed.seek(-1, os.SEEK_CUR)
             packed.write(bytes([byte ^ 16]))
         for mode in ("auto", "image", "memory"):
-            server = serve(folder, "--set", f"model.load={mode}", directory="packed")
+            server = serve(folder, "--set", f"model.load={mode}")
             assert server.ending() == 1, server.log
             assert "model.safetensors" in server.log and name in server.log, server.log
             assert not server.lines, server.lines
