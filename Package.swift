@@ -55,12 +55,13 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .target(
             name: "CKernels", exclude: ["README.md"],
             cSettings: [.define("NDEBUG", .when(configuration: .release))]
         ),
         // Level 1
-        .target(name: "Platform", dependencies: ["CXXHash"], swiftSettings: lifetimes),
+        .target(name: "Platform", dependencies: ["CXXHash", "CLinux"], swiftSettings: lifetimes),
         .target(name: "Inference"),
         .target(name: "Telemetry", dependencies: [logging]),
         // Level 2

@@ -78,6 +78,12 @@ package actor Admin: RequestActor {
             json.field("reason", code)
             json.field("message", readiness.explanation)
         }
+        if case .loading(let progress) = readiness {
+            json.key("progress")
+            json.number(progress.share)
+            json.field("done_bytes", progress.doneBytes)
+            json.field("total_bytes", progress.totalBytes)
+        }
         json.field("requests", status.requests)
         json.field("sequences", status.sequences)
         json.field("running", status.load.running)

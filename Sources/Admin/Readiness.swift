@@ -5,6 +5,8 @@ package import Wire
 /// have no worker, and a worker that answers may have stopped computing.
 package enum Readiness: Sendable, Equatable {
     case ready
+    /// The model's weights are on their way into memory.
+    case loading(LoadProgress)
     case noWorker
     case draining
     /// Work waits and no step has been reported, or a prompt has been waiting to be read, for this long.
@@ -13,7 +15,9 @@ package enum Readiness: Sendable, Equatable {
     /// - Parameter workers: of the fleet; nil where there is none, and the one worker is the service's own.
     package init(_ status: ServiceStatus, workers: [WorkerStatus]? = nil, now: MonotonicInstant, progressLimit: Duration) {
         let silence = now.since(status.lastProgress)
-        if status.worker == nil || workers?.contains(where: { $0.state == "ready" }) == false {
+        if let loading = status.loading {
+            self = .loading(loading)
+        } else if status.worker == nil || workers?.contains(where: { $0.state == "ready" }) == false {
             self = .noWorker
         } else if status.isDraining {
             self = .draining
@@ -30,6 +34,7 @@ package enum Readiness: Sendable, Equatable {
     package var code: String? {
         switch self {
         case .ready: nil
+        case .loading: "loading"
         case .noWorker: "no_worker"
         case .draining: "draining"
         case .stalled: "stalled"
@@ -39,6 +44,7 @@ package enum Readiness: Sendable, Equatable {
     package var explanation: String {
         switch self {
         case .ready: "ready"
+        case .loading(let progress): "\(progress.stage) weights, \(Int(progress.share * 100)) percent"
         case .noWorker: "no worker is ready"
         case .draining: "the service is shutting down"
         case .stalled(let silence): "work has been waiting for \(Int(silence.inSeconds)) seconds without progress"

@@ -57,11 +57,31 @@ void ck_multiply(ck_isa isa, const ck_product *p) {
     tables[isa]->multiply(p);
 }
 
+/// A whole panel of bf16 as it is: pairs of columns are words, and the panel is the matrix of words transposed. Sixteen words of each row, a
+/// cache line, are fetched before any is written: rows of a power of two would push one another out of the cache.
+static void pack_panel(const uint16_t *source, size_t stride, size_t columns, uint16_t *panel) {
+    enum { WORDS = 16 };
+    uint32_t block[CK_PANEL][WORDS], out[WORDS][CK_PANEL];
+    for (size_t j = 0; j < columns; j += 2 * WORDS) {
+        size_t count = columns - j < 2 * WORDS ? columns - j : 2 * WORDS, words = (count + 1) / 2;
+        if (count < 2 * WORDS) memset(block, 0, sizeof block);
+        for (size_t i = 0; i < CK_PANEL; i++) memcpy(block[i], source + i * stride + j, count * 2);
+        for (size_t w = 0; w < WORDS; w++)
+            for (size_t i = 0; i < CK_PANEL; i++) out[w][i] = block[i][w];
+        memcpy(panel + j * CK_PANEL, out, words * sizeof out[0]);
+    }
+}
+
 void ck_pack_rows(const void *source, ck_type source_type, size_t source_stride, size_t rows, size_t columns, void *panels,
                   ck_type type, size_t first) {
     assert(computes(type) && columns <= source_stride);
     size_t k = (columns + 1) / 2 * 2;
     for (size_t i = 0; i < rows; i++) {
+        if (type == CK_BF16 && source_type == CK_BF16 && (first + i) % CK_PANEL == 0 && rows - i >= CK_PANEL) {
+            pack_panel((const uint16_t *)source + i * source_stride, source_stride, columns, (uint16_t *)panels + (first + i) * k);
+            i += CK_PANEL - 1;
+            continue;
+        }
         size_t panel = (first + i) / CK_PANEL * CK_PANEL * k, within = (first + i) % CK_PANEL;
         const uint8_t *row = (const uint8_t *)source + i * source_stride * ck_size(source_type);
         uint16_t *narrow = (uint16_t *)panels + panel + within * 2;

@@ -120,7 +120,8 @@ struct BenchCommand: AsyncParsableCommand {
         var settings = try Settings(file: nil, environment: Environment.variables, overrides: [])
         if let model { try settings.set("model.path", to: model, origin: "--model") }
         return try DecoderModel.loadWeights(
-            directory: LocalWorker.modelDirectory(settings), weights: form, cache: LocalWorker.cache(settings), team: team
+            directory: LocalWorker.modelDirectory(settings), weights: form, cache: LocalWorker.cache(settings), team: team,
+            options: LoadOptions(mode: LocalWorker.loadMode(settings))
         ).weights
     }
 }

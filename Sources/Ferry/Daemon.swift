@@ -32,7 +32,7 @@ struct Daemon {
         let logger = Logger(label: "ferry")
 
         FileDescriptors.raiseLimit()
-        let (model, standard) = try loadModel(plan, logger)
+        var (model, standard) = try readModel()
         let reactor = try Reactor(name: "reactor")
         Watchdog(reactor: reactor, limit: settings.seconds("admin.stall_after")) {
             logger.critical("the reactor has not turned for \($0); exiting with status 1")
@@ -40,13 +40,11 @@ struct Daemon {
         let metrics = MetricRegistry(commonLabels: [MetricLabel("model_name", model.name)])
         metrics.gauge(.buildInfo, MetricLabel("version", Version.number)).set(1)
         let gateway = Gateway(on: reactor, model: model, configuration: configuration, metrics: metrics, logger: Logger(label: "ferry.gateway"))
-        let folder = try RuntimeFolder()
-        defer { folder.remove() }
+        let loading = ModelLoading(for: gateway, metrics: metrics)
         let stop = StopRequest()
         let roll = RollCall(plan.workers.map(\.name))
         let processes = WorkerProcesses(
-            on: reactor, executable: Environment.program, plan.workers.map { ($0.name, arguments($0, of: plan, in: folder.path)) },
-            logger: Logger(label: "ferry.workers")
+            on: reactor, executable: Environment.program, plan.workers.map(\.name), logger: Logger(label: "ferry.workers")
         ) { reason, status in stop.put(reason, status: status) }
         let coordinator = Coordinator(
             for: gateway, dispatcher: Dispatcher(fleet: Fleet(limits: plan.limits, standard: standard), limits: plan.dispatch, rules: plan.rules),
@@ -55,23 +53,42 @@ struct Daemon {
                 Task { await processes.registered(name) }
             },
             onLost: { name, process, reason in Task { await processes.lost(name, process: process, reason: reason) } })
+        let server = HTTPServer(on: reactor, limits: settings.serverLimits, actor: gateway)
+        let admin = Admin(
+            on: reactor, configuration: AdminConfiguration(settings), source: loading, fleet: coordinator, requests: gateway, metrics: metrics)
+        let adminServer = HTTPServer(on: reactor, actor: admin)
         let fleetServer = HTTPServer(on: reactor, limits: .fleet, handler: FleetDoor(to: coordinator))
+
+        // Addresses are taken before anything that takes long or has to be ended is started. Until the first worker is there, requests are
+        // answered with 503 and the time to come back. The operator may look at once.
+        var bound: [Endpoint] = []
+        for endpoint in endpoints { bound.append(try await server.listen(on: endpoint, tls: tls)) }
+        if !plan.workers.isEmpty { loading.announce() }
+        var adminBound: [Endpoint] = []
+        for endpoint in adminEndpoints { adminBound.append(try await adminServer.listen(on: endpoint)) }
+        // So far a signal ends the process as it is: nothing was made that would be left behind.
+        let prepared: LocalWorker.Prepared?
+        do {
+            prepared = plan.workers.isEmpty ? nil : try await load(loading, share: plan.workers.count, logger)
+        } catch {
+            await adminServer.drain(within: .zero)
+            await server.drain(within: .zero)
+            await reactor.shutdown()
+            throw error
+        }
+        // Workers that are started again map what this process has in memory.
+        defer { withExtendedLifetime(prepared) {} }
+        (standard.modelDigest, standard.dtype) = (prepared?.digest, prepared?.dtype)
+        await coordinator.require(standard)
+        let folder = try RuntimeFolder()
+        defer { folder.remove() }
         try await fleetServer.listen(on: .unix(path: folder.path + "/gateway"))
         for endpoint in plan.endpoints {
             announce("fleet", try await fleetServer.listen(on: endpoint, tls: endpoint.isLocal ? nil : fleetTLS), encrypted: !endpoint.isLocal)
         }
         await coordinator.start()
-
-        let server = HTTPServer(on: reactor, limits: settings.serverLimits, actor: gateway)
-        let admin = Admin(
-            on: reactor, configuration: AdminConfiguration(settings), source: gateway, fleet: coordinator, requests: gateway, metrics: metrics)
-        let adminServer = HTTPServer(on: reactor, actor: admin)
-        // All addresses are taken before anything that has to be ended is started.
-        var bound: [Endpoint] = []
-        for endpoint in endpoints { bound.append(try await server.listen(on: endpoint, tls: tls)) }
-        var adminBound: [Endpoint] = []
-        for endpoint in adminEndpoints { adminBound.append(try await adminServer.listen(on: endpoint)) }
-        await processes.start()
+        await processes.start(
+            Dictionary(uniqueKeysWithValues: plan.workers.map { ($0.name, arguments($0, of: plan, in: folder.path, prepared?.arguments ?? [])) }))
         let announcement = Task { [bound, adminBound] in
             // Scripts take this for the sign that requests will be answered.
             await roll.complete.wait()
@@ -105,36 +122,44 @@ struct Daemon {
         logger.notice("stopped")
     }
 
-    /// What the gateway itself needs of the model: its tokeniser, its template, its sizes. Weights are repacked here, once for all workers.
-    private func loadModel(_ plan: FleetPlan, _ logger: Logger) throws -> (ServedModel, FleetStandard) {
+    /// What the gateway itself needs of the model: its tokeniser, its template, its sizes.
+    private func readModel() throws -> (ServedModel, FleetStandard) {
         let directory = try LocalWorker.modelDirectory(settings)
         let tokenizer = try Tokenizer(directory: directory)
         let template = try ChatTemplate.load(directory: directory)
         // Tables of character classes are built by the first use; better now than in somebody's first request.
         _ = try tokenizer.encode(" ", addSpecialTokens: false)
         let shape = try ModelConfiguration(directory: directory).shape
-        var standard = FleetStandard(shape: shape, tokenizerDigest: try TokenizerDigest.of(directory: directory))
-        if !plan.workers.isEmpty {
-            let bar = ProgressBar("repacking weights")
-            let prepared = try LocalWorker.prepare(settings, share: plan.workers.count, progress: bar.show)
-            bar.finish()
-            for warning in prepared.warnings { logger.warning("\(warning)") }
-            for note in prepared.notes { logger.info("\(note)") }
-            (standard.modelDigest, standard.dtype) = (prepared.digest, prepared.dtype)
-        }
+        let standard = FleetStandard(shape: shape, tokenizerDigest: try TokenizerDigest.of(directory: directory))
         let model = ServedModel(
             name: LocalWorker.modelName(settings, directory: directory), vocabulary: shape.vocabulary,
             defaults: try GenerationDefaults(directory: directory), tokenizer: tokenizer, template: template)
         return (model, standard)
     }
 
+    /// Weights are brought into memory here, once for all workers.
+    private func load(_ loading: ModelLoading, share: Int, _ logger: Logger) async throws -> LocalWorker.Prepared {
+        let settings = settings
+        let prepared = try await loading.run { progress in
+            let bar = ProgressBar()
+            defer { bar.finish() }
+            return try LocalWorker.prepare(settings, share: share) {
+                progress($0)
+                bar.show($0)
+            }
+        }
+        for warning in prepared.warnings { logger.warning("\(warning)") }
+        for note in prepared.notes { logger.info("\(note)") }
+        return prepared
+    }
+
     /// How a worker of this machine is started: as this program, with the same model and engine settings, over sockets that only this user reaches.
-    private func arguments(_ worker: FleetPlan.Planned, of plan: FleetPlan, in folder: String) -> [String] {
+    private func arguments(_ worker: FleetPlan.Planned, of plan: FleetPlan, in folder: String, _ weights: [String]) -> [String] {
         let place = plan.advertised.isEmpty ? ["--listen", "unix:\(folder)/\(worker.name)"] : ["--listen", "0.0.0.0:0", "--advertise", plan.advertised]
         return [
             "worker", "--join", "unix:\(folder)/gateway", "--name", worker.name, "--role", worker.roles.description, "--supervised", "--share",
             String(plan.workers.count),
-        ] + place + settings.arguments(sections: ["model", "engine", "log", "fleet"])
+        ] + place + settings.arguments(sections: ["model", "engine", "log", "fleet"]) + weights
     }
 
     /// One line on standard output that scripts wait for.

@@ -54,9 +54,9 @@ struct GenerateCommand: AsyncParsableCommand {
         let directory = try LocalWorker.modelDirectory(settings)
         let tokenizer = try Tokenizer(directory: directory)
         let promptTokens = try tokens(tokenizer, directory: directory)
-        let bar = ProgressBar("repacking weights")
+        let bar = ProgressBar()
         let channel = InMemoryChannel()
-        let local = try LocalWorker.load(settings, channel: channel, progress: bar.show)
+        let local = try LocalWorker.load(settings, channel: channel) { bar.show($0) }
         bar.finish()
         for note in local.warnings + local.notes where !json { bar.note(note) }
 

@@ -31,17 +31,18 @@ struct LocalWorker {
     ///   - channel: where its commands come from.
     ///   - port: its way to other workers; nil where it has none.
     ///   - share: how many workers live off this machine's memory.
-    ///   - progress: told how much of the weights is repacked, 0 to 1.
+    ///   - image: weights that another process of this machine has in memory; nil: they are loaded as the settings say.
+    ///   - progress: told how far the weights are.
     static func load(
         _ settings: Settings, name: String = "local-0", channel: any GatewayChannel, port: (any TransferPort)? = nil, share: Int = 1,
-        progress: (Double) -> Void
+        image: String? = nil, progress: (WeightProgress) -> Void
     ) throws -> LocalWorker {
         let directory = try modelDirectory(settings)
         let team = try threadTeam(threads: settings.integer("engine.threads"))
         let form = weightForm(settings)
-        let (weights, origin) = try DecoderModel.loadWeights(directory: directory, weights: form, cache: cache(settings), team: team) {
-            progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes)))
-        }
+        let (weights, origin) = try DecoderModel.loadWeights(
+            directory: directory, weights: form, cache: cache(settings), team: team, options: LoadOptions(mode: loadMode(settings), image: image),
+            progress: progress)
         let shape = weights.configuration.shape
         let pageBytes = weights.keyValueGeometry.pageBytes
         let pages = try self.pages(settings, pageBytes: pageBytes, context: shape.context, share: share)
@@ -69,7 +70,7 @@ struct LocalWorker {
         let hello = WorkerHello(
             worker: name, modelName: modelName(settings, directory: directory), modelDigest: weights.fingerprint.description, shape: shape,
             sequenceLimit: sequenceLimit, pagesTotal: pages, instructionSet: team.instructionSet.name, dtype: form.name)
-        var notes = origin.rounded
+        var notes = origin.notes + origin.rounded
         notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
         return LocalWorker(
             worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), station: station,
@@ -85,21 +86,40 @@ struct LocalWorker {
     struct Prepared {
         let digest: String
         let dtype: String
+        /// Where the weights came from, in one word.
+        let source: String
+        /// How a worker is to load them, as arguments.
+        let arguments: [String]
+        /// Held as long as workers may need what is in this process's memory.
+        let weights: DecoderWeights
         let warnings: [String]
         let notes: [String]
     }
 
-    /// Does once for all workers of this machine what each would else do: checks what they are to be given, repacks the weights where that is
-    /// still to be done.
-    static func prepare(_ settings: Settings, share: Int, progress: (Double) -> Void) throws -> Prepared {
+    /// Does once for all workers of this machine what each would else do: checks what they are to be given, repacks or decodes the weights
+    /// where that is still to be done.
+    static func prepare(_ settings: Settings, share: Int, progress: (WeightProgress) -> Void) throws -> Prepared {
         let team = try threadTeam(threads: settings.integer("engine.threads"))
         let form = weightForm(settings)
+        // Before the weights, which may take minutes.
+        let directory = try modelDirectory(settings)
+        let configuration = try ModelConfiguration(directory: directory)
+        _ = try pages(
+            settings, pageBytes: DecoderWeights.keyValueGeometry(configuration, form).pageBytes, context: configuration.shape.context,
+            share: share)
         let (weights, origin) = try DecoderModel.loadWeights(
-            directory: try modelDirectory(settings), weights: form, cache: cache(settings), team: team
-        ) { progress(Double($0.doneBytes) / Double(max(1, $0.totalBytes))) }
-        let shape = weights.configuration.shape
-        _ = try pages(settings, pageBytes: weights.keyValueGeometry.pageBytes, context: shape.context, share: share)
-        return Prepared(digest: weights.fingerprint.description, dtype: form.name, warnings: origin.warnings, notes: origin.rounded)
+            directory: directory, weights: form, cache: cache(settings), team: team,
+            options: LoadOptions(mode: loadMode(settings), isShared: true), progress: progress)
+        // What was decided here holds for all of them.
+        let arguments = if case .memory(let path?) = origin.source { ["--image", path] } else { ["--set", "model.load=image"] }
+        return Prepared(
+            digest: weights.fingerprint.description, dtype: form.name, source: origin.source.name, arguments: arguments, weights: weights,
+            warnings: origin.warnings, notes: origin.notes + origin.rounded)
+    }
+
+    /// How `model.load` wants it.
+    static func loadMode(_ settings: Settings) -> LoadOptions.Mode {
+        LoadOptions.Mode(rawValue: settings.text("model.load")) ?? .automatic
     }
 
     /// `model.weights`; where that is "auto", `model.dtype`.

@@ -1,12 +1,13 @@
 internal import Platform
+internal import Weights
 
 /// Progress of long work on standard error: a bar on a terminal, nothing elsewhere.
 final class ProgressBar {
-    private let title: String
+    private var title: String
     private let visible = StandardError.isTerminal
     private var lastShown = -1
 
-    init(_ title: String) { self.title = title }
+    init(_ title: String = "") { self.title = title }
 
     /// - Parameter share: 0 to 1.
     func show(_ share: Double) {
@@ -15,7 +16,13 @@ final class ProgressBar {
         lastShown = percent
         let filled = percent * 30 / 100
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-        write("\r\(title) \(bar) \(percent) %")
+        write("\r\u{1B}[K\(title) \(bar) \(percent) %")
+    }
+
+    /// Under the name of what is being done.
+    func show(_ progress: WeightProgress) {
+        title = "\(progress.stage.rawValue) weights"
+        show(progress.share)
     }
 
     func finish() {

@@ -32,6 +32,8 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("One setting; may be repeated.", valueName: "key=value")) var set: [String] = []
     @Flag(name: .long, help: .hidden) var supervised = false
     @Option(name: .long, help: .hidden) var share = 1
+    /// Weights that the gateway has in memory.
+    @Option(name: .long, help: .hidden) var image: String?
 
     func run() async throws {
         var settings = try Settings(file: config, environment: Environment.variables, overrides: set)
@@ -51,7 +53,7 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         let place = WorkerDaemon.Place(
             gateway: gateway, isEncrypted: isEncrypted, name: name, roles: roles, listen: endpoint, advertised: advertise, isSupervised: supervised,
-            share: max(1, share))
+            share: max(1, share), image: image)
         try await WorkerDaemon(settings: settings, place: place).run()
     }
 

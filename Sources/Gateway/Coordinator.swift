@@ -62,6 +62,9 @@ package actor Coordinator: FleetDesk {
         ticker = ReactorTimer(on: reactor, after: Self.tick, repeating: Self.tick) { self.look() }
     }
 
+    /// What every worker must have, as far as it was not known before. To be said before workers can come.
+    package func require(_ standard: FleetStandard) { dispatcher.fleet.require(standard) }
+
     /// From now on workers leave because they are asked to.
     package func beginStop() { isStopping = true }
 

@@ -101,21 +101,35 @@ package struct PanelMatrix: @unchecked Sendable {
     package static func pack(
         _ source: RawSpan, as sourceType: SourceType, columns: Int, first: Int, form: WeightForm, into panels: inout MutableRawSpan
     ) {
+        let rows = rowCount(source, as: sourceType, columns: columns, first: first, form: form, into: panels.byteCount)
+        unsafe source.withUnsafeBytes { source in
+            unsafe panels.withUnsafeMutableBytes { panels in
+                guard let source = source.baseAddress, let panels = panels.baseAddress else { return }
+                unsafe pack(source, as: sourceType, rows: rows, columns: columns, first: first, form: form, into: panels)
+            }
+        }
+    }
+
+    /// Rows of `source`, which fit the panels' bytes.
+    static func rowCount(
+        _ source: RawSpan, as sourceType: SourceType, columns: Int, first: Int, form: WeightForm, into panelBytes: Int
+    ) -> Int {
         let rowBytes = columns * sourceType.byteCount
         precondition(columns > 0 && source.byteCount % rowBytes == 0, "\(source.byteCount) bytes of rows of \(rowBytes)")
         let rows = source.byteCount / rowBytes
         let size = byteCount(rows: first + rows, columns: columns, form: form)
-        precondition(first >= 0 && size <= panels.byteCount, "rows \(first)..<\(first + rows) in \(panels.byteCount) bytes of panels")
-        unsafe source.withUnsafeBytes { source in
-            unsafe panels.withUnsafeMutableBytes { panels in
-                if form.isBytes {
-                    unsafe ck_int8_pack_rows(
-                        form.cInt8, source.baseAddress, sourceType.cType, columns, rows, columns, panels.baseAddress, first)
-                } else {
-                    unsafe ck_pack_rows(
-                        source.baseAddress, sourceType.cType, columns, rows, columns, panels.baseAddress, form.elementType.cType, first)
-                }
-            }
+        precondition(first >= 0 && size <= panelBytes, "rows \(first)..<\(first + rows) in \(panelBytes) bytes of panels")
+        return rows
+    }
+
+    static func pack(
+        _ source: UnsafeRawPointer, as sourceType: SourceType, rows: Int, columns: Int, first: Int, form: WeightForm,
+        into panels: UnsafeMutableRawPointer
+    ) {
+        if form.isBytes {
+            unsafe ck_int8_pack_rows(form.cInt8, source, sourceType.cType, columns, rows, columns, panels, first)
+        } else {
+            unsafe ck_pack_rows(source, sourceType.cType, columns, rows, columns, panels, form.elementType.cType, first)
         }
     }
 }

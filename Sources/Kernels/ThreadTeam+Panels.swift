@@ -1,7 +1,31 @@
 internal import CKernels
 
-// Matrices of bf16 as planes3, in the order in which products read them.
+// Matrices in the order in which products read them.
 extension ThreadTeam {
+    /// As `PanelMatrix.pack`, on all threads: no two of them have a panel in common.
+    package func packPanels(
+        _ source: RawSpan, as sourceType: SourceType, columns: Int, first: Int, form: WeightForm, into panels: inout MutableRawSpan
+    ) {
+        let rows = PanelMatrix.rowCount(source, as: sourceType, columns: columns, first: first, form: form, into: panels.byteCount)
+        guard rows > 0 else { return }
+        let (firstPanel, endPanel) = (first / 64, (first + rows + 63) / 64)
+        unsafe source.withUnsafeBytes { source in
+            unsafe panels.withUnsafeMutableBytes { panels in
+                let lent = unsafe Lent((source.baseAddress!, panels.baseAddress!))
+                run(chunks: endPanel - firstPanel) { chunk in
+                    let (source, panels) = unsafe lent.pointers
+                    let start = max(first, (firstPanel + chunk) * 64)
+                    let count = min(first + rows, (firstPanel + chunk + 1) * 64) - start
+                    unsafe PanelMatrix.pack(
+                        source + (start - first) * columns * sourceType.byteCount, as: sourceType, rows: count, columns: columns, first: start,
+                        form: form, into: panels)
+                }
+            }
+        }
+    }
+
+    // MARK: planes3
+
     /// How `rows`, row-major bf16 of `columns`, would stand in planes3; nil when that is not smaller than panels of bf16.
     package func measurePanels(_ rows: RawSpan, columns: Int) -> PanelOffsets? {
         let count = Self.rowCount(rows, columns: columns)

@@ -217,7 +217,7 @@ extension DecoderModel {
     ///   - form: bf16 to serve; f32 to compute exactly what the checkpoint holds; int8 forms for speed and memory, at some loss.
     ///   - folder: where packed weights are kept; nil keeps them in this process's memory.
     package static func loadWeights(
-        directory: String, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam,
+        directory: String, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam, options: LoadOptions = LoadOptions(),
         progress: (WeightProgress) -> Void = { _ in }
     ) throws(LoadError) -> (weights: DecoderWeights, origin: WeightStore.Origin) {
         let configuration: ModelConfiguration
@@ -229,7 +229,8 @@ extension DecoderModel {
         do throws(CheckpointError) {
             let checkpoint = try Checkpoint(directory: directory)
             let (store, origin) = try WeightStore.load(
-                checkpoint, plan: DecoderPlan(configuration).weights, weights: form, cache: folder, team: team, progress: progress)
+                checkpoint, plan: DecoderPlan(configuration).weights, weights: form, cache: folder, team: team, options: options,
+                progress: progress)
             return (DecoderWeights(configuration, store: store), origin)
         } catch {
             throw .checkpoint(error)

@@ -66,7 +66,10 @@ package struct DecoderWeights: Sendable {
     }
 
     /// The geometry of KV pages for this model.
-    package var keyValueGeometry: KeyValueGeometry {
+    package var keyValueGeometry: KeyValueGeometry { Self.keyValueGeometry(configuration, form) }
+
+    /// That of a model whose weights are not there yet.
+    package static func keyValueGeometry(_ configuration: ModelConfiguration, _ form: WeightForm) -> KeyValueGeometry {
         let shape = configuration.shape
         return KeyValueGeometry(layers: shape.layers, heads: shape.keyValueHeads, dimension: shape.headDimension, type: form.elementType)
     }

@@ -12,6 +12,8 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
     private var base: UnsafeMutableRawPointer?
     /// Nil for a file in memory only.
     private let file: UnnamedFile?
+    /// Of a file in memory that other processes may map.
+    private let memory: MemoryFile?
     /// Where the file will be; what it is for where it will be nowhere.
     package let path: String
     package let count: Int
@@ -33,6 +35,7 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         }
         unsafe self.base = mapping
         self.file = .some(file)
+        memory = nil
         self.path = path
         self.count = count
     }
@@ -48,6 +51,23 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         unsafe _ = madvise(mapping, count, MADV_HUGEPAGE)
         unsafe self.base = mapping
         file = nil
+        memory = nil
+        path = purpose
+        self.count = count
+    }
+
+    /// A zeroed file of `count` bytes in memory that other processes can map too; for `share`. `purpose` is for errors.
+    package init(sharedFor purpose: String, bytes count: Int) throws(FileError) {
+        precondition(count > 0, "an empty draft for \(purpose)")
+        let memory = try MemoryFile(for: purpose, bytes: count)
+        let mapping = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_SHARED, memory.descriptor, 0)
+        guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
+            throw FileError("allocate \(count) bytes for", path: purpose, code: errno)
+        }
+        unsafe _ = madvise(mapping, count, MADV_HUGEPAGE)
+        unsafe self.base = mapping
+        file = nil
+        self.memory = memory
         path = purpose
         self.count = count
     }
@@ -97,6 +117,18 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         unsafe base = nil
         unsafe _ = mprotect(mapping, count, PROT_READ)
         return unsafe MappedFile(adopting: mapping, count: count, path: path)
+    }
+
+    /// Ends the writing of a file in memory that other processes may map under its path, for as long as the result lives.
+    ///
+    /// - Throws: `FileError` when the system refuses to map it for reading.
+    package consuming func share() throws(FileError) -> MappedFile {
+        guard let memory else { preconditionFailure("the draft for \(path) is not made to be shared") }
+        // No mapping for writing may be left when it is sealed.
+        unsafe _ = munmap(base!, count)
+        unsafe base = nil
+        try memory.seal()
+        return try MappedFile(holding: memory)
     }
 
     /// Removes drafts beside `path` whose processes have ended: what a crash left behind where drafts need names.

@@ -10,11 +10,19 @@ package final class MappedFile: @unchecked Sendable {
     private let base: UnsafeRawPointer?
     package let path: String
     package let count: Int
+    /// What `path` leads to, where that ends with this process's hold on it.
+    private let memory: MemoryFile?
 
     /// Maps the whole of `path`. An empty file maps to an empty span.
     ///
     /// - Throws: `FileError` when the file cannot be opened, is not a regular file, or cannot be mapped.
-    package init(path: String) throws(FileError) {
+    package convenience init(path: String) throws(FileError) { try self.init(path: path, holding: nil) }
+
+    /// Maps a file in memory and keeps it there.
+    convenience init(holding memory: MemoryFile) throws(FileError) { try self.init(path: memory.path, holding: memory) }
+
+    private init(path: String, holding memory: MemoryFile?) throws(FileError) {
+        self.memory = memory
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
         defer { close(descriptor) }
@@ -41,6 +49,7 @@ package final class MappedFile: @unchecked Sendable {
         unsafe self.base = base
         self.count = count
         self.path = path
+        memory = nil
     }
 
     deinit {
@@ -54,11 +63,6 @@ package final class MappedFile: @unchecked Sendable {
             let span = unsafe RawSpan(_unsafeStart: base ?? UnsafeRawPointer(bitPattern: 64)!, byteCount: count)
             return unsafe _overrideLifetime(span, borrowing: self)
         }
-    }
-
-    /// Asks the system to read ahead: `whole` for a load that will touch every page soon.
-    package func adviseWillNeed() {
-        if let base = unsafe base { unsafe _ = madvise(UnsafeMutableRawPointer(mutating: base), count, MADV_WILLNEED) }
     }
 
     /// The address of byte `offset`, for kernels that keep a pointer while they hold this object.

@@ -87,11 +87,18 @@ package struct Fleet: Sendable {
     package private(set) var members: [String: Member] = [:]
     private var lastEpoch: UInt64 = 0
     /// What the gateway itself asks for, and what all members agree on.
-    private let known: FleetStandard
+    private var known: FleetStandard
     private var standard: FleetStandard
 
     package init(limits: FleetLimits, standard: FleetStandard = FleetStandard()) {
         self.limits = limits
+        known = standard
+        self.standard = standard
+    }
+
+    /// Asks for this from now on. Nobody has joined yet.
+    package mutating func require(_ standard: FleetStandard) {
+        precondition(members.isEmpty, "another standard for \(members.count) workers that have joined")
         known = standard
         self.standard = standard
     }

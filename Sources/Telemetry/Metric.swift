@@ -3,6 +3,9 @@
 package enum Metric: String, CaseIterable, Sendable {
     case buildInfo = "ferry_build_info"
     case cacheConfiguration = "ferry_cache_config_info"
+    case modelLoadShare = "ferry_model_load_ratio"
+    case modelLoadBytes = "ferry_model_load_read_bytes"
+    case modelLoadTime = "ferry_model_load_seconds"
     case requests = "ferry_requests_total"
     case requestsFinished = "ferry_requests_finished_total"
     case requestsRefused = "ferry_requests_refused_total"
@@ -79,7 +82,7 @@ package enum Metric: String, CaseIterable, Sendable {
         case .prefixQueries, .prefixHits, .preemptions, .steps, .prefilledTokens, .modelSeconds, .stepSeconds, .workersLost,
             .placements, .replays, .replayedTokens, .staleMessages, .divergences:
             .sampledCounter
-        case .buildInfo, .cacheConfiguration, .requestsActive, .sequencesActive, .permitsHeld, .queuedPromptTokens, .requestsRunning,
+        case .buildInfo, .cacheConfiguration, .modelLoadShare, .modelLoadBytes, .modelLoadTime, .requestsActive, .sequencesActive, .permitsHeld, .queuedPromptTokens, .requestsRunning,
             .requestsWaiting, .kvUsage, .workerConnected, .workers:
             .gauge
         case .timeToFirstToken, .preparationTime: .histogram(edges: Buckets.firstToken)
@@ -124,6 +127,9 @@ package enum Metric: String, CaseIterable, Sendable {
         switch self {
         case .buildInfo: "Always 1; the labels name the build and the model."
         case .cacheConfiguration: "Always 1; the labels name the size and number of KV pages."
+        case .modelLoadShare: "Share of the weights that is loaded, 0 to 1."
+        case .modelLoadBytes: "Bytes of files that were read to load the weights."
+        case .modelLoadTime: "Seconds that loading the weights took; the label says what they were loaded from."
         case .requests: "HTTP requests answered, by route and status."
         case .requestsFinished: "Sequences that ended by themselves, by reason."
         case .requestsRefused: "Requests refused before generation, by error code."

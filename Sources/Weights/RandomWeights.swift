@@ -29,7 +29,7 @@ extension WeightStore {
             }
             parts.append((element, offsets[index]?.end ?? WeightBuilder.byteCount(operand, as: element)))
         }
-        var header = WeightImageHeader(placing: plan, key: key, parts: parts)
+        let header = WeightImageHeader(placing: plan, key: key, parts: parts)
         var draft = try FileDraft(inMemoryFor: "the random weights of \(name)", bytes: header.imageBytes)
         for (index, operand) in plan.operands.enumerated() {
             let entry = header.entries[index]
@@ -55,10 +55,9 @@ extension WeightStore {
                     }
                 }
             }
-            header.entries[index].digest = draft.digest(of: entry.range)
         }
         draft.replace(at: 0, with: header.encoded().rawSpan)
-        self = Self.store(of: draft.map(), plan, key, team: team)
+        self = Self.store(of: draft.map(), plan, key)
     }
 }
 

@@ -42,12 +42,20 @@ package struct SourceDigest: Sendable, Equatable {
 
     /// Of what the tensors are once decoded, wherever they stand in the file.
     private static func digest(of file: Checkpoint.File) -> Digest {
+        let unknown = file.tensors.filter { if case .plain(_, digest: nil) = $0.form { true } else { false } }
+        let ahead = ReadAhead(ReadAheadPlan(unknown.map { [.init(file: 0, range: $0.range)] }), of: [file.mapping])
+        var step = 0
+        func read(_ range: Range<Int>) -> Digest {
+            ahead.begin(step)
+            step += 1
+            return Digest(of: file.mapping.bytes.extracting(range))
+        }
         let lines = file.tensors.map { tensor in
             let digest =
                 switch tensor.form {
                 case .packed(let packed): packed.digest
                 case .plain(_, digest: let digest?): digest
-                case .plain(let range, digest: nil): Digest(of: file.mapping.bytes.extracting(range))
+                case .plain(let range, digest: nil): read(range)
                 }
             return "\(tensor.name) \(tensor.type) \(tensor.shape) \(digest)\n"
         }

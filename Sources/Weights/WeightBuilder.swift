@@ -75,38 +75,63 @@ struct WeightBuilder {
     /// Where the operands will lie, and where the panels of those that are kept as enec: for that these are read. `check()` has passed.
     ///
     /// - Throws: when a packed tensor is damaged, or the system refuses the memory.
-    func layout(_ key: WeightImageHeader.Key, team: ThreadTeam) throws(CheckpointError) -> Layout {
+    func layout(
+        _ key: WeightImageHeader.Key, team: ThreadTeam, progress: (WeightProgress) -> Void = { _ in }
+    ) throws(CheckpointError) -> Layout {
         var offsets: [Int: PanelOffsets] = [:]
         var parts: [(element: WeightForm, bytes: Int)] = []
+        let measured = plan.operands.indices.filter { Self.element(of: plan.operands[$0], in: form) == .enec }
         var reader = OperandReader(of: checkpoint, on: team)
+        var steps = self.steps(measured)
         for (index, operand) in plan.operands.enumerated() {
             var element = Self.element(of: operand, in: form)
             if element == .enec {
+                steps.begin(operand)
                 offsets[index] = try reader.read(operand) { team.measurePanels($0, columns: operand.columns) }
                 element = offsets[index] == nil ? .bf16 : .enec
+                progress(steps.end(operand))
             }
             parts.append((element, offsets[index]?.end ?? Self.byteCount(operand, as: element)))
         }
-        return Layout(header: WeightImageHeader(placing: plan, key: key, parts: parts), offsets: offsets)
+        return Layout(header: WeightImageHeader(placing: plan, key: key, parts: parts), offsets: offsets, before: steps)
     }
 
     struct Layout {
         var header: WeightImageHeader
         /// By the places of operands.
         var offsets: [Int: PanelOffsets]
+        /// What was read for it.
+        var before: BuildSteps
+    }
+
+    /// The reading of some operands, of those of the whole plan: what is kept as enec is read twice.
+    private func steps(_ operands: [Int], after before: BuildSteps? = nil) -> BuildSteps {
+        let twice = plan.operands.filter { Self.element(of: $0, in: form) == .enec }
+        return BuildSteps(operands.map { plan.operands[$0] }, of: checkpoint, all: plan.operands + twice, after: before)
+    }
+
+    /// Bytes of the image, about: those of enec depend on the numbers.
+    var expectedBytes: Int {
+        plan.operands.reduce(0) { sum, operand in
+            let element = Self.element(of: operand, in: form)
+            return sum + (element == .enec ? Self.byteCount(operand, as: .bf16) * 45 / 64 : Self.byteCount(operand, as: element))
+        }
     }
 
     /// Fills the zeroed `draft` with the image that `layout` describes. `check()` has passed. Packed tensors are decoded on `team`, one at
-    /// a time.
+    /// a time, while the next ones are read.
     ///
+    /// - Parameter digesting: whether the image says what its parts' digests are: somebody else will read it.
     /// - Throws: when a packed tensor is damaged.
     func fill(
-        _ draft: inout FileDraft, _ layout: Layout, team: ThreadTeam, progress: (WeightProgress) -> Void
+        _ draft: inout FileDraft, _ layout: Layout, digesting: Bool = true, team: ThreadTeam, progress: (WeightProgress) -> Void
     ) throws(CheckpointError) {
         var header = layout.header
         var reader = OperandReader(of: checkpoint, on: team)
+        var steps = self.steps(Array(plan.operands.indices), after: layout.before)
         for (index, operand) in plan.operands.enumerated() {
             let entry = header.entries[index]
+            steps.begin(operand)
             if let offsets = layout.offsets[index] {
                 try reader.read(operand) { rows in
                     draft.change(entry.range) { team.codePanels(rows, columns: operand.columns, at: offsets, into: &$0) }
@@ -114,12 +139,12 @@ struct WeightBuilder {
             } else {
                 var row = 0
                 for source in operand.sources {
-                    try reader.read(source) { place($0, as: $1, rows: source.rows, first: row, of: operand, at: entry, in: &draft) }
+                    try reader.read(source) { place($0, as: $1, rows: source.rows, first: row, of: operand, at: entry, in: &draft, team) }
                     row += source.rows
                 }
             }
-            header.entries[index].digest = draft.digest(of: entry.range)
-            progress(WeightProgress(doneBytes: entry.range.upperBound, totalBytes: header.imageBytes))
+            if digesting { header.entries[index].digest = draft.digest(of: entry.range) }
+            progress(steps.end(operand))
         }
         draft.replace(at: 0, with: header.encoded().rawSpan)
     }
@@ -127,17 +152,18 @@ struct WeightBuilder {
     /// Puts one source's rows behind those of the sources before it.
     private func place(
         _ stored: RawSpan, as type: SourceType, rows: Int, first: Int, of operand: WeightPlan.Operand,
-        at entry: WeightImageHeader.Entry, in draft: inout FileDraft
+        at entry: WeightImageHeader.Entry, in draft: inout FileDraft, _ team: ThreadTeam
     ) {
         let element = entry.element
         switch operand.form {
         case .panels:
             draft.change(entry.range) {
-                PanelMatrix.pack(stored, as: type, columns: operand.columns, first: first, form: element, into: &$0)
+                team.packPanels(stored, as: type, columns: operand.columns, first: first, form: element, into: &$0)
             }
         case .table:
-            let offset = entry.range.lowerBound + first * operand.columns * element.byteCount
-            Self.convert(stored, as: type, to: element.elementType, columns: operand.columns, into: &draft, at: offset)
+            let offset = first * operand.columns * element.byteCount
+            if element == .bf16 { return draft.change(entry.range) { team.roundToBF16(stored, as: type, into: &$0, at: offset) } }
+            Self.convert(stored, as: type, to: element.elementType, columns: operand.columns, into: &draft, at: entry.range.lowerBound + offset)
         case .vector:
             Self.convert(stored, as: type, to: .f32, columns: rows, into: &draft, at: entry.range.lowerBound + first * 4)
         }
@@ -161,10 +187,4 @@ struct WeightBuilder {
             }
         }
     }
-}
-
-/// How far the building of an image is.
-package struct WeightProgress: Sendable, Equatable {
-    package var doneBytes: Int
-    package var totalBytes: Int
 }

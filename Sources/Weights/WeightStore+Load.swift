@@ -4,74 +4,120 @@ internal import Synchronization
 
 extension WeightStore {
     /// The weights of `checkpoint` for `plan`: its own files where these are packed in the order of the kernels and `form` is enec; else an
-    /// image, which is made first where the cache has no sound one.
+    /// image in the cache, which is made first where there is no sound one, or one in memory, as the options ask for.
     ///
-    /// Without a folder, or where it cannot be written, the image lives in this process's memory and a warning says so.
+    /// Without a folder, or where it cannot be written, the image lives in memory and a warning says so.
     /// Several processes may do this at once: each places a whole file, the last one stays.
     package static func load(
         _ checkpoint: Checkpoint, plan: WeightPlan, weights form: WeightForm, cache folder: CacheFolder?, team: ThreadTeam,
-        progress: (WeightProgress) -> Void = { _ in }
+        options: LoadOptions = LoadOptions(), progress: (WeightProgress) -> Void = { _ in }
     ) throws(CheckpointError) -> (store: WeightStore, origin: Origin) {
         let builder = WeightBuilder(checkpoint: checkpoint, plan: plan, form: form)
         try builder.check()
         let key = WeightImageHeader.Key(
             source: SourceDigest(of: checkpoint, rememberedIn: folder).value, plan: plan.digest, weights: form, layout: layoutVersion)
         let rounded = builder.rounded.map { "\($0.count) \($0.type) tensors were rounded to \(form)" }
+        if let path = options.image {
+            return (try given(path, plan, key, team: team, progress: progress), Origin(source: .shared(path: path), rounded: rounded))
+        }
         if let store = try mapped(builder, key, team: team, progress: progress) {
-            return (store, Origin(source: .packed(directory: checkpoint.directory), warnings: [], rounded: rounded))
+            return (store, Origin(source: .packed(directory: checkpoint.directory), rounded: rounded))
         }
-        var warnings: [String] = []
-        if let folder {
-            let path = path(of: key, in: folder)
-            if FileStamp.isReadable(path) {
-                do {
-                    let store = try WeightStore(verifying: MappedFile(path: path), for: plan, key, team: team)
-                    return (store, Origin(source: .cache(path: path), warnings: [], rounded: rounded))
-                } catch {
-                    warnings.append("\(path) is made anew: \(error)")
-                }
-            }
+        let choice = try choice(builder, key, in: folder, options, team: team)
+        var origin = Origin(source: .memory(path: nil), rounded: rounded)
+        if let choice { origin.notes.append(choice.sentence) }
+        let inMemory = choice.map { $0.way == .memory } ?? (options.mode == .memory)
+        if !inMemory, let folder {
+            if let store = try cached(builder, key, in: folder, &origin, team: team, progress: progress) { return (store, origin) }
+        } else if !inMemory {
+            origin.warnings.append("the weights are kept in memory only: no cache folder is set")
+        }
+        let (store, path) = try self.inMemory(builder, key, isShared: options.isShared, team: team, progress: progress)
+        origin.source = .memory(path: path)
+        return (store, origin)
+    }
+
+    /// What a packed model's weights come from where the options leave that open; nil where there is nothing to choose.
+    private static func choice(
+        _ builder: WeightBuilder, _ key: WeightImageHeader.Key, in folder: CacheFolder?, _ options: LoadOptions, team: ThreadTeam
+    ) throws(CheckpointError) -> LoadChoice? {
+        guard options.mode == .automatic, builder.checkpoint.isPacked, let folder else { return nil }
+        let path = path(of: key, in: folder)
+        return try LoadSurvey(builder, image: path, cache: folder, team: team).choice(options.speeds)
+    }
+
+    /// The image in the cache, made first where there is no sound one. Nil, and a warning, where it cannot be written.
+    private static func cached(
+        _ builder: WeightBuilder, _ key: WeightImageHeader.Key, in folder: CacheFolder, _ origin: inout Origin, team: ThreadTeam,
+        progress: (WeightProgress) -> Void
+    ) throws(CheckpointError) -> WeightStore? {
+        let path = path(of: key, in: folder)
+        if FileStamp.isReadable(path) {
             do {
-                try Folder.create(Folder.parent(of: path))
-                FileDraft.removeAbandoned(beside: path)
-                let layout = try builder.layout(key, team: team)
-                var draft = try FileDraft(path: path, bytes: layout.header.imageBytes)
-                try builder.fill(&draft, layout, team: team, progress: progress)
-                try draft.commit()
-                let store = try WeightStore(verifying: MappedFile(path: path), for: plan, key, team: team)
-                return (store, Origin(source: .built(path: path), warnings: warnings, rounded: rounded))
-            } catch let error as CheckpointError {
-                throw error
+                let store = try WeightStore(verifying: MappedFile(path: path), for: builder.plan, key, team: team, progress: progress)
+                origin.source = .cache(path: path)
+                return store
             } catch {
-                warnings.append("the weights are kept in this process's memory only: \(error)")
+                origin.warnings.append("\(path) is made anew: \(error)")
             }
-        } else {
-            warnings.append("the weights are kept in this process's memory only: no cache folder is set")
         }
-        let store = try inMemory(builder, key, team: team, progress: progress)
-        return (store, Origin(source: .memory, warnings: warnings, rounded: rounded))
-    }
-
-    /// An image in this process's memory.
-    static func inMemory(
-        _ builder: WeightBuilder, _ key: WeightImageHeader.Key, team: ThreadTeam, progress: (WeightProgress) -> Void
-    ) throws(CheckpointError) -> WeightStore {
-        let layout = try builder.layout(key, team: team)
-        let purpose = "the weights of \(builder.checkpoint.directory)"
-        var draft: FileDraft
-        do throws(FileError) {
-            draft = try FileDraft(inMemoryFor: purpose, bytes: layout.header.imageBytes)
+        do {
+            try Folder.create(Folder.parent(of: path))
+            FileDraft.removeAbandoned(beside: path)
+            let layout = try builder.layout(key, team: team, progress: progress)
+            var draft = try FileDraft(path: path, bytes: layout.header.imageBytes)
+            try builder.fill(&draft, layout, team: team, progress: progress)
+            try draft.commit()
+            let store = try WeightStore(verifying: MappedFile(path: path), for: builder.plan, key, team: team)
+            origin.source = .built(path: path)
+            return store
+        } catch let error as CheckpointError {
+            throw error
         } catch {
-            throw CheckpointError(error)
+            origin.warnings.append("the weights are kept in memory only: \(error)")
+            return nil
         }
-        try builder.fill(&draft, layout, team: team, progress: progress)
-        return store(of: draft.map(), builder.plan, key, team: team)
     }
 
-    /// An image that was just made.
-    static func store(of file: MappedFile, _ plan: WeightPlan, _ key: WeightImageHeader.Key, team: ThreadTeam) -> WeightStore {
+    /// An image that another process made in memory. There is no other place to look.
+    private static func given(
+        _ path: String, _ plan: WeightPlan, _ key: WeightImageHeader.Key, team: ThreadTeam, progress: (WeightProgress) -> Void
+    ) throws(CheckpointError) -> WeightStore {
+        let file: MappedFile
+        do throws(FileError) { file = try MappedFile(path: path) } catch { throw CheckpointError(error) }
         do throws(WeightImageError) {
-            return try WeightStore(verifying: file, for: plan, key, team: team)
+            return try WeightStore(verifying: file, for: plan, key, team: team, progress: progress)
+        } catch {
+            throw CheckpointError(file: path, reason: "\(error)")
+        }
+    }
+
+    /// An image in memory: this process's only, or under the returned path for others too while the store lives.
+    static func inMemory(
+        _ builder: WeightBuilder, _ key: WeightImageHeader.Key, isShared: Bool = false, team: ThreadTeam, progress: (WeightProgress) -> Void
+    ) throws(CheckpointError) -> (store: WeightStore, path: String?) {
+        let layout = try builder.layout(key, team: team, progress: progress)
+        let purpose = "the weights of \(builder.checkpoint.directory)"
+        let bytes = layout.header.imageBytes
+        let file: MappedFile
+        do {
+            var draft = try isShared ? FileDraft(sharedFor: purpose, bytes: bytes) : FileDraft(inMemoryFor: purpose, bytes: bytes)
+            try builder.fill(&draft, layout, digesting: isShared, team: team, progress: progress)
+            if isShared { file = try draft.share() } else { file = draft.map() }
+        } catch let error as CheckpointError {
+            throw error
+        } catch let error as FileError {
+            throw CheckpointError(error)
+        } catch {
+            preconditionFailure("\(error)")
+        }
+        return (store(of: file, builder.plan, key), isShared ? file.path : nil)
+    }
+
+    /// An image that was just made in memory: its digests need no check, nor do its panels.
+    static func store(of file: MappedFile, _ plan: WeightPlan, _ key: WeightImageHeader.Key) -> WeightStore {
+        do throws(WeightImageError) {
+            return try WeightStore(file, header(of: file, for: plan, key), key) { _, _ in true }
         } catch {
             preconditionFailure("an image just made in memory is refused: \(error)")
         }
@@ -84,30 +130,67 @@ extension WeightStore {
     }
 
     /// Takes an image whose header and parts have been checked against `plan`, `key` and their digests; refuses anything else.
-    init(verifying file: MappedFile, for plan: WeightPlan, _ key: WeightImageHeader.Key, team: ThreadTeam) throws(WeightImageError) {
+    init(
+        verifying file: MappedFile, for plan: WeightPlan, _ key: WeightImageHeader.Key, team: ThreadTeam,
+        progress: (WeightProgress) -> Void = { _ in }
+    ) throws(WeightImageError) {
+        let header = try Self.header(of: file, for: plan, key)
+        let groups = Self.groups(header.entries.map(\.range.count))
+        let ahead = ReadAhead(ReadAheadPlan(groups.map { group in group.map { .init(file: 0, range: header.entries[$0].range) } }), of: [file])
+        let damaged = Mutex<String?>(nil)
+        for (step, group) in groups.enumerated() {
+            ahead.begin(step)
+            team.run(chunks: group.count) { index in
+                let entry = header.entries[group.lowerBound + index]
+                if Digest(of: file.bytes.extracting(entry.range)) != entry.digest { damaged.withLock { $0 = entry.name } }
+            }
+            if let part = damaged.withLock({ $0 }) { throw .damaged(part: part) }
+            let end = header.entries[group.upperBound - 1].range.upperBound
+            progress(WeightProgress(stage: .reading, doneBytes: end, totalBytes: header.imageBytes, readBytes: end))
+        }
+        try self.init(file, header, key) { entry, offsets in
+            team.checkPanels(file.bytes.extracting(entry.range), at: offsets, rows: entry.rows, columns: entry.columns)
+        }
+    }
+
+    private static func header(
+        of file: MappedFile, for plan: WeightPlan, _ key: WeightImageHeader.Key
+    ) throws(WeightImageError) -> WeightImageHeader {
         let header = try WeightImageHeader(parsing: file.bytes)
         guard header.key == key else { throw .stale("its key differs") }
         guard header.holds(plan) else { throw .stale("its parts differ") }
-        file.adviseWillNeed()
-        let damaged = Mutex<String?>(nil)
-        team.run(chunks: header.entries.count) { index in
-            let entry = header.entries[index]
-            if Digest(of: file.bytes.extracting(entry.range)) != entry.digest { damaged.withLock { $0 = entry.name } }
-        }
-        if let part = damaged.withLock({ $0 }) { throw .damaged(part: part) }
+        return header
+    }
+
+    /// - Parameter isSound: whether the panels of an entry are what the kernels may read.
+    private init(
+        _ file: MappedFile, _ header: WeightImageHeader, _ key: WeightImageHeader.Key, isSound: (WeightImageHeader.Entry, PanelOffsets) -> Bool
+    ) throws(WeightImageError) {
         var parts: [String: Part] = [:]
         for entry in header.entries {
             var part = Part(
                 file: file, range: entry.range, form: entry.form, element: entry.element, rows: entry.rows, columns: entry.columns)
             if entry.element == .enec {
-                let blob = file.bytes.extracting(entry.range)
-                guard let offsets = PanelOffsets(frontOf: blob, rows: entry.rows),
-                    team.checkPanels(blob, at: offsets, rows: entry.rows, columns: entry.columns)
-                else { throw .malformed("\(entry.name) is not made of panels") }
+                guard let offsets = PanelOffsets(frontOf: file.bytes.extracting(entry.range), rows: entry.rows), isSound(entry, offsets) else {
+                    throw .malformed("\(entry.name) is not made of panels")
+                }
                 part.offsets = offsets
             }
             parts[entry.name] = part
         }
         self.init(key, parts: parts)
+    }
+
+    /// Consecutive parts that are checked together: enough for all threads, and often enough to show how far it is.
+    private static func groups(_ sizes: [Int]) -> [Range<Int>] {
+        var groups: [Range<Int>] = []
+        var (first, bytes) = (0, 0)
+        for (index, size) in sizes.enumerated() {
+            bytes += size
+            guard bytes >= ReadAheadPlan.defaultWindow || index == sizes.count - 1 else { continue }
+            groups.append(first..<index + 1)
+            (first, bytes) = (index + 1, 0)
+        }
+        return groups
     }
 }

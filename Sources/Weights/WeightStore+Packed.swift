@@ -24,14 +24,19 @@ extension WeightStore {
         }
         guard restBytes * mostRest <= codedBytes else { return nil }
         var parts: [String: Part] = [:]
-        for file in builder.checkpoint.files { file.mapping.adviseWillNeed() }
-        var done = 0
-        for (operand, tensors, file) in coded {
+        var (done, read) = (0, 0)
+        let places = Dictionary(uniqueKeysWithValues: builder.checkpoint.files.enumerated().map { ($1.name, $0) })
+        let ahead = ReadAhead(
+            ReadAheadPlan(coded.map { step in step.tensors.map { .init(file: places[step.file.name] ?? 0, range: $0.blob) } }),
+            of: builder.checkpoint.files.map(\.mapping))
+        for (step, (operand, tensors, file)) in coded.enumerated() {
+            ahead.begin(step)
             var panels: [Range<Int>] = []
             for tensor in tensors {
                 panels += try check(tensor, in: file, rows: tensor.shape[0], columns: operand.columns, team: team)
                 done += tensor.byteCount
-                progress(WeightProgress(doneBytes: done, totalBytes: codedBytes + restBytes))
+                read += tensor.blob.count
+                progress(WeightProgress(stage: .reading, doneBytes: done, totalBytes: codedBytes + restBytes, readBytes: read))
             }
             guard let offsets = PanelOffsets(panels: panels) else { return nil }
             parts[operand.name] = Part(
@@ -40,7 +45,7 @@ extension WeightStore {
         }
         if !rest.operands.isEmpty {
             let small = WeightBuilder(checkpoint: builder.checkpoint, plan: rest, form: .enec)
-            let image = try inMemory(small, key, team: team, progress: { _ in })
+            let image = try inMemory(small, key, team: team, progress: { _ in }).store
             parts.merge(image.parts) { first, _ in first }
         }
         return WeightStore(key, parts: parts)

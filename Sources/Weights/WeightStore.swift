@@ -37,15 +37,30 @@ package struct WeightStore: Sendable {
             case cache(path: String)
             /// Made now.
             case built(path: String)
-            /// Made now, in memory of this process only.
-            case memory
+            /// Made now, in memory: of this process only, or under the path for others while this process holds the weights.
+            case memory(path: String?)
+            /// Made in memory by another process.
+            case shared(path: String)
+
+            /// One word.
+            package var name: String {
+                switch self {
+                case .packed: "packed"
+                case .cache: "cache"
+                case .built: "built"
+                case .memory: "memory"
+                case .shared: "shared"
+                }
+            }
         }
 
         package var source: Source
-        /// Sentences for the log.
-        package var warnings: [String]
+        /// Sentences for the log that somebody should look into.
+        package var warnings: [String] = []
         /// Tensors that lost precision, by stored type.
         package var rounded: [String]
+        /// Why the weights come from there, where that was a choice.
+        package var notes: [String] = []
     }
 
     package var form: WeightForm { key.weights }

@@ -5,6 +5,8 @@ package struct ServiceStatus: Sendable {
     /// The attached worker; nil while there is none.
     package var worker: WorkerHello?
     package var load = WorkerLoad()
+    /// While the model's weights are loaded; nil afterwards.
+    package var loading: LoadProgress?
     package var isDraining = false
     /// Requests between arrival and last byte.
     package var requests = 0

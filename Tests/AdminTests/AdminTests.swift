@@ -80,6 +80,8 @@ private final class FixedFleet: FleetOperations, RequestOperations {
     func states() {
         #expect(readiness(seconds: 1000) { _ in } == .ready)
         #expect(readiness(seconds: 1000) { $0.worker = nil } == .noWorker)
+        let loading = LoadProgress(share: 0.5, stage: "decoding", doneBytes: 5, totalBytes: 10)
+        #expect(readiness(seconds: 1000) { $0.worker = nil; $0.loading = loading } == .loading(loading))
         #expect(readiness(seconds: 1000) { $0.isDraining = true } == .draining)
         #expect(readiness(seconds: 31) { $0.sequences = 1 } == .stalled(.seconds(31)))
         #expect(readiness(seconds: 30) { $0.sequences = 1 } == .ready)
@@ -134,6 +136,13 @@ private final class FixedFleet: FleetOperations, RequestOperations {
         var ready = try await stage.get("/health/ready")
         #expect(ready.status == 503)
         #expect(try JSON(parsing: ready.body)["reason"] == "no_worker")
+        stage.status.set { $0.loading = LoadProgress(share: 0.42, stage: "decoding", doneBytes: 42, totalBytes: 100) }
+        ready = try await stage.get("/health/ready")
+        #expect(ready.status == 503)
+        let loading = try JSON(parsing: ready.body)
+        #expect(loading["status"] == "unavailable" && loading["reason"] == "loading" && loading["progress"] == 0.42)
+        #expect(loading["message"] == "decoding weights, 42 percent" && loading["done_bytes"] == 42 && loading["total_bytes"] == 100)
+        stage.status.set { $0.loading = nil }
         stage.status.set { $0.worker = hello() }
         #expect(try JSON(parsing: try await stage.get("/health/ready").body)["reason"] == "no_worker")
         stage.fleet.join("w0", state: "suspect")

@@ -1,4 +1,5 @@
 internal import Kernels
+internal import Weights
 
 /// One key of the configuration: its name, its default and what it means. The list below is the whole of it:
 /// a key that is not in it stops the start.
@@ -41,6 +42,9 @@ extension SettingKey {
         SettingKey(
             name: "model.weights", kind: .choice(["auto"] + WeightForm.allCases.map(\.name)), fallback: "auto",
             meaning: "auto: as dtype, or enec where that is faster; enec: bf16 packed, exact; int8, int8g32 (a scale per row, per 32 columns): not exact"),
+        SettingKey(
+            name: "model.load", kind: .choice(LoadOptions.Mode.allCases.map(\.rawValue)), fallback: "auto",
+            meaning: "weights come from an image in the cache folder, or are repacked in memory at each start; auto: packed models as is sooner"),
         SettingKey(name: "model.cache", kind: .text, fallback: "", meaning: "folder of repacked weights; empty: the user's cache folder"),
 
         SettingKey(name: "engine.threads", kind: .integer(0...ThreadTeam.mostThreads), fallback: "0", meaning: "compute threads; 0: one per core"),

@@ -28,6 +28,8 @@ struct WorkerDaemon {
         let isSupervised: Bool
         /// How many workers share this machine's memory.
         let share: Int
+        /// Weights that its gateway has in memory; nil: it loads its own.
+        let image: String?
 
         /// What peers are told.
         func address(_ bound: Endpoint) -> String {
@@ -57,7 +59,12 @@ struct WorkerDaemon {
             logger.critical("the reactor has not turned for \($0); exiting with status 1")
         }.begin()
         let engine = EngineLink(on: reactor)
-        let local = try LocalWorker.load(settings, name: place.name, channel: engine, port: engine, share: place.share) { _ in }
+        let bar = ProgressBar()
+        let local = try LocalWorker.load(settings, name: place.name, channel: engine, port: engine, share: place.share, image: place.image) {
+            // Under a gateway it is that which speaks to the terminal.
+            if !place.isSupervised { bar.show($0) }
+        }
+        bar.finish()
         for warning in local.warnings { logger.warning("\(warning)") }
         for note in local.notes { logger.info("\(note)") }
 

@@ -7,7 +7,7 @@ internal import Reactor
 actor WorkerProcesses {
     private nonisolated let reactor: Reactor
     private let executable: String
-    private let arguments: [String: [String]]
+    private var arguments: [String: [String]] = [:]
     private var supervisor: Supervisor
     private var processes: [String: ChildProcess] = [:]
     private let logger: Logger
@@ -19,20 +19,21 @@ actor WorkerProcesses {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe reactor.asUnownedSerialExecutor() }
 
-    /// - Parameter arguments: of each process by its name, in the order of the plan.
+    /// - Parameter names: of the processes, in the order of the plan.
     init(
-        on reactor: Reactor, executable: String, _ arguments: [(name: String, arguments: [String])], logger: Logger,
+        on reactor: Reactor, executable: String, _ names: [String], logger: Logger,
         onGivenUp: @escaping @Sendable (_ reason: String, _ status: Int32) -> Void
     ) {
         self.reactor = reactor
         self.executable = executable
-        self.arguments = Dictionary(uniqueKeysWithValues: arguments.map { ($0.name, $0.arguments) })
         self.logger = logger
         self.onGivenUp = onGivenUp
-        supervisor = Supervisor(arguments.map(\.name), now: SystemClock().now)
+        supervisor = Supervisor(names, now: SystemClock().now)
     }
 
-    func start() {
+    /// - Parameter arguments: of each process by its name.
+    func start(_ arguments: [String: [String]]) {
+        self.arguments = arguments
         timer = ReactorTimer(on: reactor, after: .zero) { self.tick() }
     }
 
