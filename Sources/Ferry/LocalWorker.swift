@@ -39,7 +39,7 @@ struct LocalWorker {
     ) throws -> LocalWorker {
         let directory = try modelDirectory(settings)
         let team = try threadTeam(threads: settings.integer("engine.threads"))
-        let form = weightForm(settings)
+        let form = weightForm(settings, directory: directory, on: team.instructionSet)
         let (weights, origin) = try DecoderModel.loadWeights(
             directory: directory, weights: form, cache: cache(settings), team: team, options: LoadOptions(mode: loadMode(settings), image: image),
             progress: progress)
@@ -52,7 +52,9 @@ struct LocalWorker {
         let modelLimits = DecoderModel.Limits(rows: stepTokens, logitRows: min(stepTokens, running), context: sequenceLimit)
         let memory = try KeyValueMemory(geometry: weights.keyValueGeometry, pages: pages)
         let (threads, instructionSet) = (team.threads, team.instructionSet)
-        let fingerprint = "\(weights.fingerprint)-\(form)-\(team.instructionSet.name)"
+        // Of enec and bf16 the same: both compute the same bits.
+        let dtype = form.operandForm.name
+        let fingerprint = "\(weights.fingerprint)-\(dtype)-\(team.instructionSet.name)"
         let keyValueFingerprint = Digest(of: "\(fingerprint) \(weights.keyValueGeometry) \(Page.tokens)").low
         let station = KeyValueStation(memory: memory, fingerprint: keyValueFingerprint, vocabulary: shape.vocabulary)
         let worker = try Worker(
@@ -69,9 +71,9 @@ struct LocalWorker {
         }
         let hello = WorkerHello(
             worker: name, modelName: modelName(settings, directory: directory), modelDigest: weights.fingerprint.description, shape: shape,
-            sequenceLimit: sequenceLimit, pagesTotal: pages, instructionSet: team.instructionSet.name, dtype: form.name)
+            sequenceLimit: sequenceLimit, pagesTotal: pages, instructionSet: team.instructionSet.name, dtype: dtype)
         var notes = origin.notes + origin.rounded
-        notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(hello.dtype)")
+        notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(form) weights")
         return LocalWorker(
             worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), station: station,
             keyValueFingerprint: keyValueFingerprint, pageBytes: pageBytes, warnings: origin.warnings, notes: notes)
@@ -100,9 +102,9 @@ struct LocalWorker {
     /// where that is still to be done.
     static func prepare(_ settings: Settings, share: Int, progress: (WeightProgress) -> Void) throws -> Prepared {
         let team = try threadTeam(threads: settings.integer("engine.threads"))
-        let form = weightForm(settings)
         // Before the weights, which may take minutes.
         let directory = try modelDirectory(settings)
+        let form = weightForm(settings, directory: directory, on: team.instructionSet)
         let configuration = try ModelConfiguration(directory: directory)
         _ = try pages(
             settings, pageBytes: DecoderWeights.keyValueGeometry(configuration, form).pageBytes, context: configuration.shape.context,
@@ -113,7 +115,7 @@ struct LocalWorker {
         // What was decided here holds for all of them.
         let arguments = if case .memory(let path?) = origin.source { ["--image", path] } else { ["--set", "model.load=image"] }
         return Prepared(
-            digest: weights.fingerprint.description, dtype: form.name, source: origin.source.name, arguments: arguments, weights: weights,
+            digest: weights.fingerprint.description, dtype: form.operandForm.name, source: origin.source.name, arguments: arguments, weights: weights,
             warnings: origin.warnings, notes: origin.notes + origin.rounded)
     }
 
@@ -122,9 +124,14 @@ struct LocalWorker {
         LoadOptions.Mode(rawValue: settings.text("model.load")) ?? .automatic
     }
 
-    /// `model.weights`; where that is "auto", `model.dtype`.
-    private static func weightForm(_ settings: Settings) -> WeightForm {
-        WeightForm(named: settings.text("model.weights")) ?? WeightForm(named: settings.text("model.dtype")) ?? .bf16
+    /// `model.weights`; where that is "auto", `model.dtype`, or what the model is packed for if that computes the same in less time.
+    private static func weightForm(_ settings: Settings, directory: String, on set: InstructionSet) -> WeightForm {
+        if let form = WeightForm(named: settings.text("model.weights")) { return form }
+        let form = WeightForm(named: settings.text("model.dtype")) ?? .bf16
+        guard form == .bf16, set.isFasterWithEnec, let checkpoint = try? Checkpoint(directory: directory), checkpoint.isForComputing else {
+            return form
+        }
+        return .enec
     }
 
     static func cache(_ settings: Settings) -> CacheFolder? {

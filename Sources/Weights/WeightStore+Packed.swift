@@ -86,3 +86,14 @@ extension WeightStore {
         return ranges
     }
 }
+
+extension Checkpoint {
+    /// Whether tensors are coded in the order of the kernels.
+    package var isForComputing: Bool {
+        files.contains { file in
+            file.tensors.contains { tensor in
+                if case .packed(let packed) = tensor.form { packed.codec.blocks is Planes3Codec } else { false }
+            }
+        }
+    }
+}

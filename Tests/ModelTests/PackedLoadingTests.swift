@@ -9,7 +9,17 @@ import Weights
 private let fixtures = [
     "llama-mini", "llama-f32-mini", "llama-sharded-mini", "llama3-rope-mini", "mistral-f16-mini", "qwen2-mini", "qwen3-untied-mini",
 ].map { ModelBench.fixture($0) }
-private let models = fixtures + [SharedFiles.repository + "/models/pilot", SharedFiles.path("models/stories260k")].compactMap { $0 }
+private let models = fixtures + [pilot.path, SharedFiles.path("models/stories260k")].compactMap { $0 }
+
+/// The bundled model, which is shipped packed, unpacked.
+private let pilot: ScratchFolder = {
+    let folder = ScratchFolder()
+    let source = SharedFiles.repository + "/models/pilot"
+    guard let checkpoint = try? Checkpoint(directory: source), let output = try? OutputFolder(path: folder.path, source: source, force: true),
+        (try? ModelConversion(checkpoint, to: output).unpack(team: ThreadTeam(threads: 1, instructionSet: .best))) != nil
+    else { preconditionFailure("\(source) cannot be unpacked") }
+    return folder
+}()
 
 /// Real models, packed: nothing of them may change.
 @Suite struct PackedLoadingTests {
@@ -38,9 +48,8 @@ private let models = fixtures + [SharedFiles.repository + "/models/pilot", Share
     }
 
     @Test func `a trained model shrinks by a third, and for storage at least as much as for serving`() throws {
-        let pilot = SharedFiles.repository + "/models/pilot"
-        let serving = try pack(pilot, .serving, to: "serving")
-        let storage = try pack(pilot, .storage, to: "storage")
+        let serving = try pack(pilot.path, .serving, to: "serving")
+        let storage = try pack(pilot.path, .storage, to: "storage")
         #expect(Double(serving.bytesBefore) / Double(serving.bytesAfter) > 1.35)
         #expect(Double(storage.bytesBefore) / Double(storage.bytesAfter) > 1.45)
         #expect(storage.bytesAfter <= serving.bytesAfter)
