@@ -60,9 +60,10 @@ static unsigned falling(unsigned top, unsigned spread) {
     return fall > top ? 0 : top - fall;
 }
 
-enum { WEIGHTS, RANDOM, ZERO, EQUAL, ALTERNATING, PATTERNS, WIDE, PRUNED, TWO_SCALES, SPECIAL, KINDS };
+enum { WEIGHTS, RANDOM, ZERO, EQUAL, ALTERNATING, PATTERNS, WIDE, PRUNED, TWO_SCALES, SCATTERED, SPECIAL, KINDS };
 static const char *const kinds[KINDS] = {"weights", "random bits", "zeros", "equal", "alternating exponents", "all patterns",
-                                         "wide exponents", "pruned", "two scales", "special values"};
+                                         "wide exponents", "pruned", "two scales", "scattered exponents",
+                                         "special values"};
 
 static void fill(uint8_t *elements, ck_type type, size_t count, int kind, size_t seed) {
     const unsigned bits = type == CK_F16 ? 5 : 8, mantissa = type == CK_F16 ? 10 : type == CK_BF16 ? 7 : 23;
@@ -78,7 +79,8 @@ static void fill(uint8_t *elements, ck_type type, size_t count, int kind, size_t
         case PATTERNS: e = (i + seed * CK_CODEC_BLOCK) >> (type == CK_F16 ? 10 : 7), m = i + seed * CK_CODEC_BLOCK, s = (i + seed * CK_CODEC_BLOCK) >> 15; break;
         case WIDE: e = falling((1u << bits) - 2, 5 + seed % 5); break;
         case PRUNED: e = next() % 3 ? 0 : falling(middle, 2), m = e ? m : 0, s = e ? s : 0; break;
-        case TWO_SCALES: e = i / 64 % 9 == 4 ? falling(middle + 8, 1) : falling(middle, 1 + (i / 64 % 9 == 7)); break;
+        case TWO_SCALES: e = i / 64 % 16 == 4 + seed % 9 ? falling(middle + 8, 4) : falling(middle, 1 + (i / 64 % 9 == 7)); break;
+        case SCATTERED: e = r >> 32 & 3 ? middle : r >> 50; break;
         case SPECIAL: e = r >> 20 & 3 ? falling(middle, 2) : r >> 22 & 1 ? (1u << bits) - 1 : 0, m = r >> 23 & 1 ? m : r >> 24 & 1; break;
         }
         e &= (1u << bits) - 1, m &= (1u << mantissa) - 1, s &= 1;

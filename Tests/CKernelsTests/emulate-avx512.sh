@@ -22,7 +22,7 @@ done
 sed '/#pragma clang attribute/d' "$sources/cascade_avx512.c" > "$out/cascade_avx512.c"
 $compiler $flags -w -mavx2 -mbmi2 -mpopcnt -I"$here/emulation" -c "$out/cascade_avx512.c" -o "$out/cascade_avx512.o"
 # As if the machine had them.
-sed 's/__builtin_cpu_supports("avx512vbmi2\{0,1\}")/1/' "$sources/chunk.c" > "$out/chunk.c"
+sed 's/__builtin_cpu_supports("avx512vbmi2\{0,1\}")/1/g' "$sources/chunk.c" > "$out/chunk.c"
 $compiler $flags -c "$out/chunk.c" -o "$out/chunk.o"
 $compiler $flags "$here/twins.c" "$out"/*.o -lm -o "$out/twins"
 $compiler $flags "$here/int8_twins.c" "$out"/*.o -lm -o "$out/int8_twins"

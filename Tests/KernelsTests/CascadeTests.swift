@@ -36,12 +36,13 @@ import Testing
     @Test(arguments: supported)
     func `a chunk of nothing but escapes comes back`(set: InstructionSet) {
         var random = SeededGenerator(seed: 4)
-        for from in [0, 64, 1984] {
+        for from in [64, 320, 1984] {
             for escapes in 57...64 {
-                // Eight frequent exponents, and one run of others.
+                // Three frequent exponents and now and then another, but for one place where all are others.
                 let elements = (0..<2048).flatMap { index -> [UInt8] in
                     let within = index >= from && index < from + escapes
-                    let word = UInt16((within ? 80 + index % 11 : 120 + random.next(below: 3)) << 7)
+                    let usual = random.next(below: 30) == 0 ? 125 : 120 + random.next(below: 3)
+                    let word = UInt16((within ? 80 + index % 11 : usual) << 7)
                     return [UInt8(truncatingIfNeeded: word), UInt8(word >> 8)]
                 }
                 survives(elements, CascadeCodec(type: .bf16), on: set, "\(escapes) from \(from)")
@@ -103,6 +104,23 @@ import Testing
             var bytes = (0..<random.next(below: count * type.byteCount + 40)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             if !bytes.isEmpty { bytes[0] &= 0x37 }
             CodecFuzz.decode(bytes, elements: count, with: CascadeCodec(type: type))
+        }
+    }
+
+    /// Also those that only fill up a byte.
+    @Test(arguments: typesAndSets)
+    func `every bit behind the head matters`(type: SourceType, set: InstructionSet) {
+        let codec = CascadeCodec(type: type)
+        for (kind, count) in [(ElementKind.weights, 250), (.pruned, 128)] {
+            let elements = kind.elements(count, type, seed: 3)
+            let block = CodecFuzz.write(elements, codec)
+            let head = block[0] & 4 == 0 ? 3 : 1 + Int(block[0] >> 4)
+            #expect(block[0] & 3 != 0)
+            for bit in head * 8..<block.count * 8 {
+                var changed = block
+                changed[bit / 8] ^= 1 << UInt8(bit % 8)
+                #expect(CodecFuzz.read(changed, count, codec, on: set) != elements, "\(kind), bit \(bit)")
+            }
         }
     }
 

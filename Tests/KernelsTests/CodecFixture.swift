@@ -3,7 +3,7 @@ import TestSupport
 
 /// Elements that codecs must survive, by what is special about them.
 enum ElementKind: Sendable, CaseIterable {
-    case weights, random, zeros, negativeZeros, equal, alternating, notNumbers, pruned, twoScales
+    case weights, random, zeros, negativeZeros, equal, alternating, notNumbers, pruned, twoScales, scattered
 
     /// `count` elements; the same for the same seed.
     func elements(_ count: Int, _ type: SourceType, seed: UInt64 = 1) -> [UInt8] {
@@ -27,7 +27,8 @@ enum ElementKind: Sendable, CaseIterable {
             case .alternating: exponent = index % 2 == 0 ? most : 0
             case .notNumbers: exponent = index % 3 == 0 ? most : middle - fall
             case .pruned: (exponent, mantissa, sign) = word % 3 == 0 ? (middle - fall, mantissa, sign) : (0, 0, 0)
-            case .twoScales: exponent = index / 64 % 9 == 4 ? middle + 8 - fall : middle - fall
+            case .scattered: if word % 4 != 0 { exponent = middle }
+            case .twoScales: exponent = index / 64 % 16 == 4 ? middle + 8 - min(middle, 2 * fall) : middle - fall / 2
             }
             let bits = sign << (exponentBits + mantissaBits) | exponent << mantissaBits | mantissa
             for byte in 0..<type.byteCount { result.append(UInt8(truncatingIfNeeded: bits >> (8 * byte))) }

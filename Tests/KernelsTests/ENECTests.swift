@@ -113,6 +113,19 @@ import Testing
     }
 
     @Test(arguments: typesAndSets)
+    func `every bit of a block matters`(type: SourceType, set: InstructionSet) {
+        let elements = ElementKind.weights.elements(250, type, seed: 3)
+        let codec = codec(elements, type)
+        let block = CodecFuzz.write(elements, codec)
+        #expect(block[0] == 1)
+        for bit in 0..<block.count * 8 {
+            var changed = block
+            changed[bit / 8] ^= 1 << UInt8(bit % 8)
+            #expect(CodecFuzz.read(changed, 250, codec, on: set) != elements, "bit \(bit)")
+        }
+    }
+
+    @Test(arguments: typesAndSets)
     func `a block of another length or count is refused`(type: SourceType, set: InstructionSet) {
         let elements = ElementKind.weights.elements(3000, type)
         let codec = codec(elements, type)
