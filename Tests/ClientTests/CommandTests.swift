@@ -13,6 +13,9 @@ import Testing
         var testDescription: String { arguments.joined(separator: " ") }
     }
 
+    /// The bundled model is packed; this one is not.
+    private static let plainModel = SharedFiles.repository + "/Tests/ModelTests/Fixtures/llama-mini"
+
     static let calls: [Call] = [
         Call(arguments: ["--version"], status: 0, says: "ferry "),
         Call(arguments: ["serve", "--help"], status: 0, says: "Examples:"),
@@ -37,8 +40,9 @@ import Testing
         Call(arguments: ["pack", "/nowhere", "--output", "/nowhere-else"], status: 1, says: "/nowhere"),
         Call(arguments: ["pack", ServerProcess.model, "--output", ServerProcess.model], status: 1, says: "another folder was expected"),
         Call(arguments: ["pack", ServerProcess.model, "--output", SharedFiles.repository + "/Sources"], status: 1, says: "--force"),
-        Call(arguments: ["pack", ServerProcess.model, "--output", "/proc/none/packed"], status: 1, says: "/proc/none"),
-        Call(arguments: ["unpack", ServerProcess.model, "--output", "/nowhere"], status: 1, says: "none of its files is packed"),
+        Call(arguments: ["pack", plainModel, "--output", "/proc/none/packed"], status: 1, says: "/proc/none"),
+        Call(arguments: ["pack", ServerProcess.model, "--output", "/proc/none/packed"], status: 1, says: "packed already"),
+        Call(arguments: ["unpack", plainModel, "--output", "/proc/none/plain"], status: 1, says: "none of its files is packed"),
         Call(arguments: ["inspect", "/nowhere"], status: 1, says: "/nowhere"),
         Call(arguments: ["inspect", ServerProcess.model + "/config.json"], status: 1, says: "safetensors"),
         Call(arguments: ["serve", "--set", "engine.thread=1"], status: 78, says: "unknown key engine.thread"),

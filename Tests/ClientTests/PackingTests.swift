@@ -3,9 +3,17 @@ import Platform
 import TestSupport
 import Testing
 
-/// `ferry pack`, `unpack` and `inspect` as people and scripts use them, with the bundled model.
+/// `ferry pack`, `unpack` and `inspect` as people and scripts use them, with the bundled model, which is shipped packed.
 @Suite struct PackingTests {
     private let folder = ScratchFolder()
+
+    /// The bundled model as it was before.
+    private func plainModel() async throws -> String {
+        let path = folder.path + "/plain"
+        let unpack = try await ferry("unpack", ServerProcess.model, "--output", path)
+        #expect(unpack.status == .exit(0), "\(unpack.complaints)")
+        return path
+    }
 
     private func ferry(_ arguments: String...) async throws -> (status: ChildProcess.Ending.Cause, output: String, complaints: String) {
         let process = try ChildProcess(Program.ferry, arguments)
@@ -23,17 +31,18 @@ import Testing
 
     @Test("a packed model is smaller, gives the same answers, and unpacks to the same bytes", arguments: ["serving", "storage"])
     func roundTrip(purpose: String) async throws {
+        let plain = try await plainModel()
         let (packed, again) = (folder.path + "/packed", folder.path + "/again")
-        let pack = try await ferry("pack", ServerProcess.model, "--output", packed, "--for", purpose, "--json")
+        let pack = try await ferry("pack", plain, "--output", packed, "--for", purpose, "--json")
         #expect(pack.status == .exit(0), "\(pack.complaints)")
         let figures = try JSON(parsing: pack.output)
         for key in ["bytes", "coded_bytes", "ratio", "seconds"] { #expect(figures[key]?.double != nil, "\(key)") }
         #expect(figures["ratio"]?.double ?? 0 > 1.3)
-        #expect(try differences(ServerProcess.model, packed) == ["model.safetensors"])
+        #expect(try differences(plain, packed) == ["model.safetensors"])
 
         let question = ["generate", "--chat", "--prompt", "What is 347 + 285?", "--max-tokens", "16", "--json", "--model"]
         var answers: [String] = []
-        for model in [ServerProcess.model, packed] {
+        for model in [plain, packed] {
             let process = try ChildProcess(Program.ferry, question + [model, "--set", "model.cache=\(folder.path)/cache"])
             #expect(await process.ending(within: .seconds(120)) == .success, "\(process.errorOutput)")
             answers.append(process.output)
@@ -41,15 +50,16 @@ import Testing
         #expect(answers[0] == answers[1] && !answers[0].isEmpty)
 
         #expect(try await ferry("unpack", packed, "--output", again).status == .exit(0))
-        #expect(try differences(ServerProcess.model, again) == [])
+        #expect(try differences(plain, again) == [])
     }
 
     @Test("the JSON of inspect has the keys that scripts rely on, of a directory and of a file, packed and plain")
     func inspection() async throws {
+        let plain = try await plainModel()
         let packed = folder.path + "/packed"
-        #expect(try await ferry("pack", ServerProcess.model, "--output", packed).status == .exit(0))
+        #expect(try await ferry("pack", plain, "--output", packed).status == .exit(0))
         var bounds: [Double] = []
-        for path in [ServerProcess.model, ServerProcess.model + "/model.safetensors", packed, packed + "/model.safetensors"] {
+        for path in [plain, plain + "/model.safetensors", packed, packed + "/model.safetensors"] {
             let answer = try await ferry("inspect", path, "--json")
             #expect(answer.status == .exit(0), "\(answer.complaints)")
             let report = try JSON(parsing: answer.output)
@@ -72,9 +82,10 @@ import Testing
 
     @Test("where there is no room the file is named and nothing of it is left", arguments: ["pack", "unpack"])
     func noRoom(command: String) async throws {
+        let plain = try await plainModel()
         let shell = try #require(Program.path("sh"))
-        #expect(try await ferry("pack", ServerProcess.model, "--output", folder.path + "/packed").status == .exit(0))
-        let source = command == "pack" ? ServerProcess.model : folder.path + "/packed"
+        #expect(try await ferry("pack", plain, "--output", folder.path + "/packed").status == .exit(0))
+        let source = command == "pack" ? plain : folder.path + "/packed"
         // Files of a megabyte or two, in the shell's units: all but the tensors fit.
         let script = "ulimit -f 2000; exec \"$0\" \"$1\" \"$2\" --output \"$3\""
         let process = try ChildProcess(shell, ["-c", script, Program.ferry, command, source, folder.path + "/full"])
@@ -86,14 +97,15 @@ import Testing
 
     @Test("Ctrl-C at any moment leaves whole files only", .enabled(if: Program.path("timeout") != nil))
     func interruption() async throws {
+        let plain = try await plainModel()
         let timeout = try #require(Program.path("timeout"))
         let whole = folder.path + "/whole"
-        #expect(try await ferry("pack", ServerProcess.model, "--output", whole).status == .exit(0))
+        #expect(try await ferry("pack", plain, "--output", whole).status == .exit(0))
         var interrupted = 0
         for moment in 1...12 {
             let part = folder.path + "/part\(moment)"
             let process = try ChildProcess(
-                timeout, ["-s", "INT", "\(Double(moment) * 0.015)", Program.ferry, "pack", ServerProcess.model, "--output", part])
+                timeout, ["-s", "INT", "\(Double(moment) * 0.015)", Program.ferry, "pack", plain, "--output", part])
             if await process.ending(within: .seconds(60)) != .success { interrupted += 1 }
             for name in Folder.names(in: part) {
                 #expect(try ScratchFolder.read("\(part)/\(name)") == ScratchFolder.read("\(whole)/\(name)"), "\(moment): \(name)")
@@ -104,11 +116,12 @@ import Testing
 
     @Test("Python's safetensors opens a packed file and sees bytes and the description", .enabled("safetensors for Python is not installed") { await ClientScript.hasPython("safetensors") })
     func reference() async throws {
+        let plain = try await plainModel()
         let packed = folder.path + "/packed"
-        #expect(try await ferry("pack", ServerProcess.model, "--output", packed).status == .exit(0))
+        #expect(try await ferry("pack", plain, "--output", packed).status == .exit(0))
         let python = try #require(ClientScript.python)
         let script = SharedFiles.repository + "/Tests/ClientTests/clients/packed_file.py"
-        let process = try ChildProcess(python, [script, packed + "/model.safetensors", ServerProcess.model + "/model.safetensors"])
+        let process = try ChildProcess(python, [script, packed + "/model.safetensors", plain + "/model.safetensors"])
         #expect(await process.ending(within: .seconds(60)) == .success, "\(process.output)\(process.errorOutput)")
     }
 }
