@@ -57,6 +57,27 @@ void ck_multiply(ck_isa isa, const ck_product *p) {
     tables[isa]->multiply(p);
 }
 
+typedef uint32_t ck_words __attribute__((vector_size(16)));
+
+/// Four words of each of four rows, transposed: `in` has rows of `width` words, `out` of CK_PANEL.
+static void transpose_words(const uint32_t *in, size_t width, uint32_t *out) {
+    ck_words a, b, c, d;
+    memcpy(&a, in, 16);
+    memcpy(&b, in + width, 16);
+    memcpy(&c, in + 2 * width, 16);
+    memcpy(&d, in + 3 * width, 16);
+    ck_words low1 = __builtin_shufflevector(a, b, 0, 4, 1, 5), low2 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    ck_words high1 = __builtin_shufflevector(a, b, 2, 6, 3, 7), high2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    a = __builtin_shufflevector(low1, low2, 0, 1, 4, 5);
+    b = __builtin_shufflevector(low1, low2, 2, 3, 6, 7);
+    c = __builtin_shufflevector(high1, high2, 0, 1, 4, 5);
+    d = __builtin_shufflevector(high1, high2, 2, 3, 6, 7);
+    memcpy(out, &a, 16);
+    memcpy(out + CK_PANEL, &b, 16);
+    memcpy(out + 2 * CK_PANEL, &c, 16);
+    memcpy(out + 3 * CK_PANEL, &d, 16);
+}
+
 /// A whole panel of bf16 as it is: pairs of columns are words, and the panel is the matrix of words transposed. Sixteen words of each row, a
 /// cache line, are fetched before any is written: rows of a power of two would push one another out of the cache.
 static void pack_panel(const uint16_t *source, size_t stride, size_t columns, uint16_t *panel) {
@@ -64,10 +85,14 @@ static void pack_panel(const uint16_t *source, size_t stride, size_t columns, ui
     uint32_t block[CK_PANEL][WORDS], out[WORDS][CK_PANEL];
     for (size_t j = 0; j < columns; j += 2 * WORDS) {
         size_t count = columns - j < 2 * WORDS ? columns - j : 2 * WORDS, words = (count + 1) / 2;
-        if (count < 2 * WORDS) memset(block, 0, sizeof block);
-        for (size_t i = 0; i < CK_PANEL; i++) memcpy(block[i], source + i * stride + j, count * 2);
-        for (size_t w = 0; w < WORDS; w++)
-            for (size_t i = 0; i < CK_PANEL; i++) out[w][i] = block[i][w];
+        if (count < 2 * WORDS) {
+            memset(block, 0, sizeof block);
+            for (size_t i = 0; i < CK_PANEL; i++) memcpy(block[i], source + i * stride + j, count * 2);
+        } else {
+            for (size_t i = 0; i < CK_PANEL; i++) memcpy(block[i], source + i * stride + j, 4 * WORDS);
+        }
+        for (size_t i = 0; i < CK_PANEL; i += 4)
+            for (size_t w = 0; w < WORDS; w += 4) transpose_words(&block[i][w], WORDS, &out[w][i]);
         memcpy(panel + j * CK_PANEL, out, words * sizeof out[0]);
     }
 }

@@ -39,14 +39,22 @@ extension MappedFile {
 
     package var coldBytes: Int { coldBytes(0..<count) }
 
-    /// Reads one byte of every page at `range`, so that all of them are in memory.
-    package func touch(_ range: Range<Int>) {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of \(count) of \(path)")
-        var sum: UInt8 = 0
-        for offset in stride(from: range.lowerBound, to: range.upperBound, by: Self.pageBytes) {
-            unsafe sum &+= address(at: offset).load(as: UInt8.self)
+    /// Reads the bytes at `range` of what the path leads to now, so that all of them are in memory; false where they cannot be read.
+    @discardableResult
+    package func touch(_ range: Range<Int>) -> Bool {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var piece = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let wanted = min(piece.count, range.upperBound - offset)
+            let got = unsafe piece.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, wanted, off_t(offset)) }
+            if got < 0, errno == EINTR { continue }
+            guard got > 0 else { return false }
+            offset += got
         }
-        withExtendedLifetime(sum) {}
+        return true
     }
 
     /// Asks the system to forget the pages that lie whole inside `range`, so that reading them needs the disk. It may decline.

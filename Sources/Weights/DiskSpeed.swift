@@ -48,7 +48,7 @@ package struct DiskSpeed: Sendable, Equatable {
         var (bytes, spent) = (0, Duration.zero)
         for (index, piece) in pieces.enumerated() where bytes < leastBytes || spent < mostTime {
             ahead.begin(index)
-            file.touch(piece.range)
+            guard file.touch(piece.range) else { return nil }
             bytes += piece.cold
             spent = clock.now.since(start)
         }
