@@ -18,8 +18,7 @@ typedef enum Shape {
 
 static inline size_t symbols_of(Shape shape) { return shape == SHAPE_222 ? 9 : MOST_SYMBOLS; }
 
-// Symbols before each level: those that the levels above have.
-#define LEVELS 5
+#define LEVELS 5                // at most
 static inline size_t levels_of(Shape shape) { return shape == SHAPE_222 ? 3 : LEVELS; }
 static inline size_t width_of(Shape shape, size_t level) { return shape == SHAPE_21122 && (level == 1 || level == 2) ? 1 : 2; }
 

@@ -82,8 +82,8 @@ INLINE void store_chunks(ck_type type, const Segment *s, bool full, Numbers *num
     if (whole < s->chunks) store_chunk(type, s, numbers, symbols, &raw, whole, tail);
 }
 
-// What is `full` decides after the segment is opened; it then is opened again, so that nothing here is known outside and in the way of
-// keeping it in registers.
+// Whether a segment is full is known once it is open. The function for full ones opens it again, so that no address of what is here
+// leaves this function: the compiler could not keep it in registers otherwise.
 INLINE size_t read_some(ck_type type, bool full, const uint8_t *at, size_t left, size_t count, uint8_t *elements) {
     Segment s;
     Numbers numbers;

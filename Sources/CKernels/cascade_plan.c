@@ -69,34 +69,44 @@ static size_t find_list(ck_type type, const uint16_t *counts, const int16_t *gre
     return count;
 }
 
-static void measure(ck_type type, const uint16_t *counts, size_t count, Plan *plan) {
-    size_t left = count, symbol = 0, end = 0, level = 0;
+// Symbols that the levels above each one have, and the last one's in the end.
+static const uint8_t before_222[] = {0, 3, 6, 9}, before_21122[] = {0, 3, 4, 5, 8, 11};
+
+// `sums[r]`: how often the first r symbols occur.
+static void measure(ck_type type, size_t count, const uint16_t *sums, Plan *plan) {
+    const uint8_t *before = plan->shape == SHAPE_222 ? before_222 : before_21122;
+    size_t end = 0, level = 1;
     for (; level < levels_of(plan->shape); level++) {
-        const size_t width = width_of(plan->shape, level);
+        const size_t left = count - sums[before[level]];
         plan->levels[level] = (Level){left, end, (left + 7) / 8};
-        if (level > 0) end = level_end(plan->levels[level], width);
-        for (size_t taken = 1; taken < (size_t)1 << width && symbol < plan->count; taken++) left -= counts[plan->symbols[symbol++]];
+        end = level_end(plan->levels[level], width_of(plan->shape, level));
     }
-    plan->raw = left;
+    plan->raw = count - sums[before[level]];
     plan->bytes = (plan->listed ? 1 + plan->count : RUN_HEAD) + chunks_of(count) * (CHUNK + more_bytes(type) + 2 * EACH_PLANE) +
-                  (end + 7) / 8 + left;
+                  (end + 7) / 8 + plan->raw;
 }
 
 Plan ck_cascade_plan(ck_type type, const uint16_t *counts, size_t count) {
     Plan best = {.shape = VERBATIM, .bytes = 1 + count * ck_size(type)};
-    uint8_t run[MOST_SYMBOLS], list[MOST_SYMBOLS];
+    uint8_t symbols[2][MOST_SYMBOLS];                           // of the run, the list
+    uint16_t sums[2][MOST_SYMBOLS + 1] = {0};
     int16_t greatest[GROUPS];
     find_greatest(counts, greatest);
-    const uint16_t directions = find_run(type, counts, greatest, run);
-    const size_t listed = find_list(type, counts, greatest, run, list);
+    const uint16_t directions = find_run(type, counts, greatest, symbols[0]);
+    const size_t listed = find_list(type, counts, greatest, symbols[0], symbols[1]);
+    for (size_t r = 0; r < MOST_SYMBOLS; r++) {
+        sums[0][r + 1] = (uint16_t)(sums[0][r] + counts[symbols[0][r]]);
+        sums[1][r + 1] = (uint16_t)(sums[1][r] + (r < listed ? counts[symbols[1][r]] : 0));
+    }
     for (Shape shape = SHAPE_222; shape <= SHAPE_21122; shape++)
         for (int form = 0; form < 2; form++) {
             const size_t most = symbols_of(shape);
             Plan plan = {.shape = shape, .listed = form, .count = (uint8_t)(form && listed < most ? listed : most)};
-            memcpy(plan.symbols, form ? list : run, plan.count);
+            measure(type, count, sums[form], &plan);
+            if (plan.bytes >= best.bytes) continue;
+            memcpy(plan.symbols, symbols[form], plan.count);
             plan.directions = (uint16_t)(directions & ((1 << (most - 1)) - 1));
-            measure(type, counts, count, &plan);
-            if (plan.bytes < best.bytes) best = plan;
+            best = plan;
         }
     return best;
 }

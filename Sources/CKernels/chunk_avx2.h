@@ -69,12 +69,15 @@ INLINE Bytes order_bits(Bytes x) {
 
 // The plane of the highest bits of what order_bits gave.
 INLINE uint64_t top_bits(Bytes x) {
-    return (uint32_t)_mm256_movemask_epi8(x.a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(x.b) << 32;
+    uint64_t plane = (uint32_t)_mm256_movemask_epi8(x.a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(x.b) << 32;
+    __asm__("" : "+r"(plane));      // operations on planes stay there; otherwise they are done on bytes, and more bits taken out of them
+    return plane;
 }
 INLINE Bytes doubled(Bytes x) { return (Bytes){_mm256_add_epi8(x.a, x.a), _mm256_add_epi8(x.b, x.b)}; }
 
-// Four planes (0 and 1 in both lanes of x, 2 and 3 in those of y) -> a number 0..15 in each slot: a transposition in two steps. In the first each lane takes every other pair of bits of planes
-// 0 with 2 and 1 with 3, in the second each quarter every other bit; what then is left is one nibble a slot.
+// Four planes (0 and 1 in both lanes of x, 2 and 3 in those of y) -> a number 0..15 in each slot: a transposition in two steps. In the first
+// each lane takes every other pair of bits of planes 0 with 2 and 1 with 3, in the second each quarter every other bit; what then is left is
+// one nibble a slot.
 INLINE Bytes spread(__m256i x, __m256i y) {
     const __m256i threes = all_bytes(0x33), fives = all_bytes(0x55), fifteen = all_bytes(15);
     const __m256i pairs = pick(threes, _mm256_srlv_epi64(x, _mm256_setr_epi64x(0, 0, 2, 2)),

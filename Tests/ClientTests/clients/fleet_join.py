@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from fleet import Gateway, Process, Worker, eventually, flags, prompt, reference, service_run
+from fleet import PROGRAM, Gateway, Process, Worker, eventually, flags, prompt, reference, service_run
 from service import MODEL_DIRECTORY
 
 OPEN = {"fleet.listen": "127.0.0.1:0"}
@@ -48,6 +48,10 @@ def changed_model(change):
 
 
 def change_weights(model: Path) -> None:
+    # A packed model that was changed would be a damaged one.
+    plain = model.parent / "plain"
+    subprocess.run([PROGRAM, "unpack", str(model), "--output", str(plain)], check=True, capture_output=True, timeout=60)
+    shutil.copy(plain / "model.safetensors", model)
     with open(model / "model.safetensors", "r+b") as file:
         file.seek(-4096, os.SEEK_END)
         file.write(bytes(64))
