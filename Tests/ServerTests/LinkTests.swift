@@ -58,29 +58,34 @@ struct LinkTests {
     }
 
     @Test func `nobody listens, and the attempt fails with the system's words`() async throws {
-        let service = try await Service()
-        await service.end()
+        let vacant = try LoopbackSocket(listening: false)
+        defer { extendLifetime(vacant) }
+        let endpoint = Endpoint.tcp(host: "127.0.0.1", port: vacant.port)
         let stage = try LinkStage()
-        await stage.open(service.endpoint)
-        let refusal = UVError(.connectionRefused, attempt: "connect to \(service.endpoint)")
+        await stage.open(endpoint)
+        let refusal = UVError(.connectionRefused, attempt: "connect to \(endpoint)")
         #expect(await stage.next() == .failed(.failed(refusal)))
         await stage.end()
     }
 
     @Test func `a peer that accepts and says nothing is given up after the connect timeout`() async throws {
         let stage = try LinkStage()
-        let silent = try SilentListener()
+        let silent = try LoopbackSocket(listening: true)
+        defer { extendLifetime(silent) }
+        let endpoint = Endpoint.tcp(host: "127.0.0.1", port: silent.port)
         var limits = HTTPLinkLimits.manual
         (limits.tick, limits.connectTimeout) = (.milliseconds(1), .milliseconds(5))
-        await stage.open(silent.endpoint, limits: limits)
-        #expect(await stage.next() == .failed(.connectTimedOut(peer: silent.endpoint.description, .milliseconds(5))))
+        await stage.open(endpoint, limits: limits)
+        #expect(await stage.next() == .failed(.connectTimedOut(peer: endpoint.description, .milliseconds(5))))
         await stage.end()
     }
 
     @Test func `an attempt that is cancelled says so once`() async throws {
         let stage = try LinkStage()
-        let silent = try SilentListener()
-        await stage.open(silent.endpoint)
+        let silent = try LoopbackSocket(listening: true)
+        defer { extendLifetime(silent) }
+        let endpoint = Endpoint.tcp(host: "127.0.0.1", port: silent.port)
+        await stage.open(endpoint)
         await stage.cancel()
         #expect(await stage.next() == .failed(.closed))
         await stage.cancel()

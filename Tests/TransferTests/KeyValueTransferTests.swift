@@ -43,7 +43,9 @@ struct KeyValueTransferTests {
         var limits = FetchLimits()
         // So that the time in which nobody listens is no reason to give up.
         if wholeConnection { (limits.connections, limits.retryAfter) = (.max, .zero) }
-        let pair = try await TransferPair(limits: limits)
+        // A file's name stays this test's while nobody listens; a port could be another's by then.
+        let folder = ScratchFolder()
+        let pair = try await TransferPair(limits: limits, on: "unix:\(folder.path)/source")
         let blocks = makeBlocks(3)
         await pair.offer(blocks, ready: 2)
         await pair.fetch()

@@ -152,11 +152,11 @@ struct TransferPair {
 
     init(
         fingerprint: UInt64 = 0xF1, lease: Duration = .seconds(30), limits: FetchLimits = FetchLimits(), serverTLS: TLSContext? = nil,
-        clientTLS: TLSContext? = nil
+        clientTLS: TLSContext? = nil, on place: String = "127.0.0.1:0"
     ) async throws {
         source = try SourceStage(lease: lease, clock: clock, tls: serverTLS)
         sink = try SinkStage(fingerprint: fingerprint, limits: limits, clock: clock, tls: clientTLS)
-        endpoint = try await source.listen()
+        endpoint = try await source.listen(on: place)
         // The same place, under a name that is not known as this machine's.
         let name = serverTLS == nil ? endpoint.description : endpoint.description.replacing("127.0.0.1", with: "0.0.0.0")
         address = WorkerAddress(worker: "source", incarnation: 1, endpoint: name)
