@@ -9,6 +9,7 @@ loads, and of its largest worker. Loopback only; what is made goes to a temporar
                                    [--load auto] [--forms raw,storage,serving] [--folder DIR] [--json]
 """
 import argparse
+import glob
 import json
 import os
 import signal
@@ -57,7 +58,14 @@ def children(pid):
     return found
 
 
-def start(arguments, model, weights, cache):
+def wait_for_image(cache, most=120):
+    """The image that a server writes beside serving, so that later starts find it."""
+    end = time.monotonic() + most
+    while time.monotonic() < end and not glob.glob(os.path.join(cache, "weights", "*.weights")):
+        time.sleep(0.1)
+
+
+def start(arguments, model, weights, cache, waits_for_image=False):
     """Seconds until requests are answered, peaks of memory, and where the weights came from."""
     begin = time.monotonic()
     server = subprocess.Popen(
@@ -77,6 +85,8 @@ def start(arguments, model, weights, cache):
                 admin = line.strip().removeprefix("admin on ")
         metrics = urllib.request.urlopen(admin + "/metrics").read().decode()
         load = next(line for line in metrics.splitlines() if line.startswith("ferry_model_load_seconds{"))
+        if waits_for_image and 'source="memory"' in load:
+            wait_for_image(cache)
         return {
             "seconds": seconds, "load_seconds": float(load.split()[-1]), "source": load.partition('source="')[2].partition('"')[0],
             "gateway": status(server.pid, "VmHWM"), "worker": max((status(pid, "VmHWM") for pid in children(server.pid)), default=0)}
@@ -93,7 +103,7 @@ def measure(arguments, model, weights, cache):
     """The first start, and the medians of cold and of warm ones."""
     results = {}
     results["how"] = forget(model, cache)
-    first = start(arguments, model, weights, cache)
+    first = start(arguments, model, weights, cache, waits_for_image=arguments.load == "auto")
     cold, warm = [], []
     for _ in range(arguments.runs):
         forget(model, cache)
