@@ -135,6 +135,9 @@ typedef struct ck_rans_table {
     uint16_t symbols;
 } ck_rans_table;
 
+/// Bytes from one table to the next, for callers that do not see the type.
+static inline size_t ck_rans_table_bytes(void) { return sizeof(ck_rans_table); }
+
 /// Makes the table of `symbols` frequencies that sum to 1 << bits; a symbol of frequency 0 cannot be coded. bits is 8 with at most CK_RANS_FEW symbols,
 /// 12 with at most CK_RANS_MANY. False for frequencies that are no such table: then `table` holds anything.
 bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *frequencies, size_t symbols);
