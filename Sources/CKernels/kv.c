@@ -18,9 +18,9 @@
         return &ck_kv_##kind##_scalar;                                                                                                     \
     }
 #endif
-CHOICE(planes, avx2)
-CHOICE(transforms, avx2)
-CHOICE(quantisers, avx2)
+CHOICE(planes, avx512)
+CHOICE(transforms, avx512)
+CHOICE(quantisers, avx512)
 CHOICE(codes, avx2)
 
 // ---- Planes -----------------------------------------------------------------------------------------------------------------

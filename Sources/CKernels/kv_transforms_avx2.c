@@ -31,7 +31,9 @@ INLINE __m256 within(__m256 x) {
     const __m256 four = _mm256_setr_ps(1, 1, 1, 1, -1, -1, -1, -1);
     x = _mm256_fmadd_ps(x, one, _mm256_permute_ps(x, 0xb1));
     x = _mm256_fmadd_ps(x, two, _mm256_permute_ps(x, 0x4e));
-    return _mm256_fmadd_ps(x, four, _mm256_permute2f128_ps(x, x, 0x01));
+    __m256 same = x;
+    __asm__("" : "+x"(same));       // an exchange of the halves of one register becomes vpermpd, which takes longer
+    return _mm256_fmadd_ps(x, four, _mm256_permute2f128_ps(x, same, 0x01));
 }
 
 // The first butterflies of n registers; `last` if there are no more, so that the root is due, and the signs of the way back.

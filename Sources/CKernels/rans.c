@@ -7,7 +7,7 @@ static const ck_rans_kernels *kernels_on(ck_isa isa) {
     switch (ck_codec_level(isa)) {
     case CK_SCALAR: return &ck_rans_scalar;
     case CK_AVX2: return &ck_rans_avx2;
-    default: return &ck_rans_avx2;
+    default: return &ck_rans_avx512;
     }
 #else
     (void)isa;
