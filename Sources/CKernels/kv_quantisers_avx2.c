@@ -166,12 +166,33 @@ static bool undeadzone_avx2(const uint8_t *symbols, size_t rows, size_t columns,
 
 // ---- Codebooks ----------------------------------------------------------------------------------------------------------------
 
-#define LINEAR 24               // thresholds: with more, eight gathered steps of a binary search are fewer operations
+#define LINEAR 7                // thresholds: with more, steps of a binary search are fewer operations
+#define FEW 15                  // thresholds of which each step's choice is in a register
 
 INLINE __m256i below_linear(__m256 x, const float *thresholds, size_t count) {
     __m256i below = _mm256_setzero_si256();
     for (size_t i = 0; i < count; i++)
         below = _mm256_sub_epi32(below, as_bits(_mm256_cmp_ps(_mm256_broadcast_ss(thresholds + i), x, _CMP_LT_OQ)));
+    return below;
+}
+
+// Thresholds of four steps of a binary search: of step s those that are compared after s comparisons, by their results.
+typedef struct Steps {
+    __m256 threshold[4];
+} Steps;
+
+// thresholds[15].
+INLINE Steps steps_of(const float *t) {
+    return (Steps){{_mm256_set1_ps(t[7]), _mm256_setr_ps(t[3], t[11], 0, 0, 0, 0, 0, 0), _mm256_setr_ps(t[1], t[5], t[9], t[13], 0, 0, 0, 0),
+                    _mm256_setr_ps(t[0], t[2], t[4], t[6], t[8], t[10], t[12], t[14])}};
+}
+
+INLINE __m256i below_few(__m256 x, const Steps *steps) {
+    __m256i below = _mm256_srli_epi32(as_bits(_mm256_cmp_ps(steps->threshold[0], x, _CMP_LT_OQ)), 31);
+    UNROLL for (size_t i = 1; i < 4; i++) {
+        const __m256 threshold = _mm256_permutevar8x32_ps(steps->threshold[i], below);
+        below = _mm256_sub_epi32(_mm256_add_epi32(below, below), as_bits(_mm256_cmp_ps(threshold, x, _CMP_LT_OQ)));
+    }
     return below;
 }
 
@@ -186,8 +207,11 @@ INLINE __m256i below_binary(__m256 x, const float *thresholds) {
     return below;
 }
 
+// `most` thresholds.
 INLINE void code_rows(const float *plane, size_t stride, size_t rows, size_t columns, const float *factor, const float *thresholds,
-                      size_t count, const bool binary, uint8_t *symbols) {
+                      size_t count, const size_t most, uint8_t *symbols) {
+    Steps steps;
+    if (most == FEW) steps = steps_of(thresholds);
     for (size_t r = 0; r < rows; r++, plane += stride, symbols += columns) {
         const __m256 f = _mm256_set1_ps(factor[r]);
         for (size_t c = 0; c < columns; c += 8) {
@@ -195,7 +219,9 @@ INLINE void code_rows(const float *plane, size_t stride, size_t rows, size_t col
             float rest[8] = {0};
             const __m256 given = some == 8 ? _mm256_loadu_ps(plane + c) : _mm256_loadu_ps(memcpy(rest, plane + c, some * sizeof(float)));
             const __m256 x = _mm256_mul_ps(given, f);
-            const __m256i below = binary ? below_binary(x, thresholds) : below_linear(x, thresholds, count);
+            const __m256i below = most == LINEAR ? below_linear(x, thresholds, count)
+                                : most == FEW    ? below_few(x, &steps)
+                                                 : below_binary(x, thresholds);
             uint8_t each[8];
             store_8(some == 8 ? symbols + c : each, below);
             if (some < 8) memcpy(symbols + c, each, some);
@@ -205,14 +231,12 @@ INLINE void code_rows(const float *plane, size_t stride, size_t rows, size_t col
 
 static void codebook_avx2(const float *plane, size_t stride, size_t rows, size_t columns, const float *factor, const float *thresholds,
                           size_t count, uint8_t *symbols) {
-    if (count <= LINEAR) {
-        code_rows(plane, stride, rows, columns, factor, thresholds, count, false, symbols);
-        return;
-    }
     float all[255];
     memcpy(all, thresholds, count * sizeof(float));
     for (size_t i = count; i < 255; i++) all[i] = INFINITY;
-    code_rows(plane, stride, rows, columns, factor, all, count, true, symbols);
+    if (count <= LINEAR) code_rows(plane, stride, rows, columns, factor, all, count, LINEAR, symbols);
+    else if (count <= FEW) code_rows(plane, stride, rows, columns, factor, all, count, FEW, symbols);
+    else code_rows(plane, stride, rows, columns, factor, all, count, 255, symbols);
 }
 
 static void look_up_avx2(const uint8_t *symbols, size_t rows, size_t columns, const float *levels, const float *step, float *plane,

@@ -8,6 +8,7 @@
 
 #include "kv_avx2.h"
 #include "kv_transforms_body.h"
+#include "kv_product_body.h"
 
 // ---- Hadamard -----------------------------------------------------------------------------------------------------------------
 
