@@ -316,6 +316,67 @@ static void codes(size_t count) {
     }
 }
 
+// ---- Known values ---------------------------------------------------------------------------------------------------------------
+
+static float fp8_number(unsigned code) {
+    const unsigned exponent = code >> 3 & 15, mantissa = code & 7;
+    const float magnitude = exponent ? ldexpf(1 + (float)mantissa / 8, (int)exponent - 7) : ldexpf((float)mantissa / 8, -6);
+    return code & 0x80 ? -magnitude : magnitude;
+}
+
+static void known_fp8(void) {
+    const float one = 1;
+    float x;
+    uint8_t code;
+    for (unsigned c = 0; c < 256; c++) {
+        const uint8_t in = (uint8_t)c;
+        ck_kv_from_fp8(isa, &in, 1, 1, &one, &one, &x, 1);
+        if ((c & 0x7f) == 0x7f) {
+            expect(x != x, "fp8 NaN", "known", 1, c);
+            continue;
+        }
+        const float value = fp8_number(c);
+        expect(memcmp(&x, &value, 4) == 0, "fp8 value", "known", 1, c);
+        ck_kv_to_fp8(isa, &x, 1, 1, 1, &one, &one, &code);
+        expect(code == c, "fp8 code", "known", 1, c);
+        if ((c & 0x7f) >= 0x7e) continue;
+        // Halfway to the next, and a little to either side.
+        const float half = (value + fp8_number(c + 1)) / 2, less = half * (1 - 0x1p-20f), more = half * (1 + 0x1p-20f);
+        ck_kv_to_fp8(isa, &half, 1, 1, 1, &one, &one, &code);
+        expect(code == c + c % 2, "fp8 tie", "known", 1, c);
+        ck_kv_to_fp8(isa, &less, 1, 1, 1, &one, &one, &code);
+        expect(code == c, "fp8 below a tie", "known", 1, c);
+        ck_kv_to_fp8(isa, &more, 1, 1, 1, &one, &one, &code);
+        expect(code == c + 1, "fp8 above a tie", "known", 1, c);
+    }
+    const float great[4] = {449, INFINITY, -1e30f, NAN}, ones[4] = {1, 1, 1, 1};
+    uint8_t codes[4];
+    ck_kv_to_fp8(isa, great, 4, 1, 4, &one, ones, codes);
+    expect(codes[0] == 0x7e && codes[1] == 0x7e && codes[2] == 0xfe && codes[3] == 0x7f, "fp8 saturation", "known", 1, 4);
+}
+
+static void known_symbols(void) {
+    enum { N = 40 };
+    float x[N] = {0.5f, 1.5f, 2.5f, -1, -0.4f, 300, NAN, INFINITY, -INFINITY, 14.6f}, back[N];
+    static const uint8_t uniform[10] = {0, 2, 2, 0, 0, 15, 0, 15, 0, 15};
+    const float one = 1, zero = 0;
+    uint8_t symbols[N];
+    int16_t wide[N];
+    ck_kv_quantise_rows(isa, x, N, 1, N, &one, &zero, 15, symbols);
+    expect(memcmp(symbols, uniform, 10) == 0, "quantise", "known", 1, N);
+    static const float values[10] = {0.49f, 0.5f, -0.5f, 7.4f, -7.4f, 7.5f, -8.25f, NAN, 1e9f, -INFINITY};
+    static const uint8_t near[10] = {7, 8, 6, 14, 0, 15, 15, 7, 15, 15};
+    static const int16_t far[4] = {8, -8, 32767, -32767};
+    static const float restored[10] = {0, 1.5f, -1.5f, 13.5f, -13.5f, 15.5f, -15.5f, 0, 65533.5f, -65533.5f};
+    memset(x, 0, sizeof x);
+    memcpy(x, values, sizeof values);
+    const size_t count = ck_kv_deadzone(isa, x, N, 1, N, &one, 0.5f, symbols, wide);
+    expect(count == 4 && memcmp(wide, far, sizeof far) == 0 && memcmp(symbols, near, 10) == 0, "dead zone", "known", 1, N);
+    const float two = 2;
+    expect(ck_kv_undeadzone(isa, symbols, 1, N, &two, 0.25f, wide, count, back, N), "dead zone taken", "known", 1, N);
+    expect(memcmp(back, restored, sizeof restored) == 0, "dead zone back", "known", 1, N);
+}
+
 // The format of packed bits, byte by byte.
 static void golden_bits(void) {
     uint8_t symbols[20], packed[16];
@@ -340,6 +401,8 @@ int main(int count, char **words) {
     isa = (ck_isa)atoi(words[1]);
     for (int i = 0; i < 8; i++) ends[i] = guarded();
     golden_bits();
+    known_fp8();
+    known_symbols();
     static const size_t rows[] = {0, 1, 2, 3, 8, 17, 37, 64, 128}, columns[] = {0, 1, 2, 3, 7, 8, 9, 16, 31, 37, 64, 65, 96, 100, 128, 130, 256};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
