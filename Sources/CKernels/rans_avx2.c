@@ -127,8 +127,6 @@ INLINE uint8_t *normalise(Lanes *x, Lanes full, uint8_t *words_at) {
 }
 
 INLINE uint8_t *encode_few(const Few *few, __m256i symbols, Lanes *x, uint8_t *words_at) {
-    const Lanes reciprocal = join_bytes(_mm256_shuffle_epi8(few->reciprocal[0], symbols), _mm256_shuffle_epi8(few->reciprocal[1], symbols),
-                                        _mm256_shuffle_epi8(few->reciprocal[2], symbols), _mm256_shuffle_epi8(few->reciprocal[3], symbols));
     const Lanes code = join_bytes(_mm256_shuffle_epi8(few->rest, symbols), _mm256_setzero_si256(), _mm256_shuffle_epi8(few->shift, symbols),
                                   _mm256_shuffle_epi8(few->start, symbols));
     Lanes full;
@@ -137,6 +135,8 @@ INLINE uint8_t *encode_few(const Few *few, __m256i symbols, Lanes *x, uint8_t *w
         full.q[i] = _mm256_cmpgt_epi32(_mm256_add_epi32(_mm256_srli_epi32(x->q[i], 23), rest), words(255));
     }
     words_at = normalise(x, full, words_at);
+    const Lanes reciprocal = join_bytes(_mm256_shuffle_epi8(few->reciprocal[0], symbols), _mm256_shuffle_epi8(few->reciprocal[1], symbols),
+                                        _mm256_shuffle_epi8(few->reciprocal[2], symbols), _mm256_shuffle_epi8(few->reciprocal[3], symbols));
     UNROLL for (size_t i = 0; i < 4; i++) {
         const __m256i rest = _mm256_and_si256(code.q[i], words(0xffff)), start = _mm256_srli_epi32(code.q[i], 24);
         const __m256i shift = _mm256_and_si256(_mm256_srli_epi32(code.q[i], 16), words(15));
