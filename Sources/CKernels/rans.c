@@ -63,21 +63,18 @@ bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *freque
     uint32_t sum = 0;
     for (size_t s = 0; s < symbols; s++) sum += frequencies[s];
     if (sum != all) return false;
-    memset(table->reciprocal, 0, sizeof table->reciprocal);
-    memset(table->code, 0, sizeof table->code);
     table->bits = (uint8_t)bits;
     table->symbols = (uint16_t)symbols;
     for (uint32_t s = 0, start = 0; s < CK_RANS_MANY; s++) {
-        const uint32_t frequency = s < symbols ? frequencies[s] : 0;
+        const uint64_t frequency = s < symbols ? frequencies[s] : 0;
         // Symbols that cannot be coded have a start too: kernels count the starts up to a slot.
-        table->code[s] = frequency | start << 17;
+        table->code[s] = frequency | (uint64_t)start << 17;
         if (frequency == 0) continue;
-        const uint32_t shift = frequency > 1 ? 32 - (uint32_t)__builtin_clz(frequency - 1) : 0;
-        table->code[s] |= shift << 13;
-        table->reciprocal[s] = (uint32_t)((((uint64_t)1 << (31 + shift)) + frequency - 1) / frequency);
-        for (uint32_t i = 0; i < frequency; i++) table->slot[start + i] = s | (frequency - 1) << 8 | i << 20;
+        const uint64_t shift = frequency > 1 ? 64 - (uint64_t)__builtin_clzll(frequency - 1) : 0;
+        table->code[s] |= shift << 13 | (((uint64_t)1 << (31 + shift)) + frequency - 1) / frequency << 32;
+        for (uint32_t i = 0; i < frequency; i++) table->slot[start + i] = s | (uint32_t)(frequency - 1) << 8 | i << 20;
         if (bits == 8) memset(table->symbol + start, (int)s, frequency);
-        start += frequency;
+        start += (uint32_t)frequency;
     }
     return true;
 }

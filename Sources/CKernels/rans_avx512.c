@@ -18,10 +18,21 @@ typedef struct Few {
     __m512i reciprocal, bias, shift, limit;
 } Few;
 
+// Sixteen codes and reciprocals of two registers of pairs.
+INLINE __m512i codes_of(__m512i pairs, __m512i more) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_epi32(pairs, even, more);
+}
+INLINE __m512i reciprocals_of(__m512i pairs, __m512i more) {
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_epi32(pairs, odd, more);
+}
+INLINE __m512i codes_at(const uint64_t *code) { return codes_of(load_64(code), load_64(code + 8)); }
+
 INLINE Few few_of(const ck_rans_table *t) {
-    const __m512i code = load_64(t->code), frequency = _mm512_and_si512(code, words(0x1fff));
+    const __m512i code = codes_at(t->code), frequency = _mm512_and_si512(code, words(0x1fff));
     return (Few){
-        .reciprocal = load_64(t->reciprocal),
+        .reciprocal = reciprocals_of(load_64(t->code), load_64(t->code + 8)),
         .bias = _mm512_or_si512(_mm512_srli_epi32(code, 17), _mm512_slli_epi32(_mm512_sub_epi32(words(256), frequency), 16)),
         .shift = _mm512_and_si512(_mm512_srli_epi32(code, 13), words(15)),
         .limit = _mm512_sub_epi32(_mm512_slli_epi32(frequency, 23), words(1)),
@@ -51,10 +62,12 @@ INLINE __m512i encode_few(const Few *few, __m512i symbols, __m512i x, uint8_t **
 }
 
 INLINE __m512i encode_many(const ck_rans_table *t, __m512i symbols, __m512i x, uint8_t **words_at) {
-    const __m512i code = _mm512_i32gather_epi32(symbols, t->code, 4), frequency = _mm512_and_si512(code, words(0x1fff));
+    const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(symbols), t->code, 8);
+    const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(symbols, 1), t->code, 8);
+    const __m512i code = codes_of(low, high), frequency = _mm512_and_si512(code, words(0x1fff));
     x = put_words(x, _mm512_cmpge_epi32_mask(_mm512_srli_epi32(x, 19), frequency), words_at);
     const __m512i shift = _mm512_and_si512(_mm512_srli_epi32(code, 13), words(15));
-    const __m512i quotient = divided(x, _mm512_i32gather_epi32(symbols, t->reciprocal, 4), shift);
+    const __m512i quotient = divided(x, reciprocals_of(low, high), shift);
     x = _mm512_add_epi32(x, _mm512_srli_epi32(code, 17));
     return _mm512_add_epi32(x, _mm512_mullo_epi32(quotient, _mm512_sub_epi32(words(4096), frequency)));
 }
@@ -99,7 +112,7 @@ typedef struct Slots {
 } Slots;
 
 INLINE Slots slots_of(const ck_rans_table *t) {
-    const __m512i code = load_64(t->code);
+    const __m512i code = codes_at(t->code);
     Slots slots = {.code = _mm512_or_si512(_mm512_and_si512(code, words(0x1fff)), _mm512_slli_epi32(_mm512_srli_epi32(code, 17), 16))};
     UNROLL for (size_t i = 0; i < 4; i++) slots.symbol[i] = load_64(t->symbol + 64 * i);
     return slots;
