@@ -16,7 +16,8 @@ typedef struct ck_rans_kernels {
     // Codes the symbols of one run: the lanes' states and the place in the words move on.
     uint8_t *(*encode)(size_t lanes, const uint8_t *symbols, const ck_rans_run *, uint32_t *states, uint8_t *words);
     // Undoes it from `words` downwards; returns where it stopped, null if `least` is passed.
-    const uint8_t *(*decode)(size_t lanes, const uint8_t *least, const uint8_t *words, const ck_rans_run *, uint32_t *states, uint8_t *symbols);
+    const uint8_t *(*decode)(size_t lanes, const uint8_t *least, const uint8_t *words, const ck_rans_run *, uint32_t *states,
+                             uint8_t *symbols);
     // Where among the states that of a lane is.
     size_t (*place)(size_t lane);
 } ck_rans_kernels;

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 
 #include "kv_avx512.h"
 
@@ -74,7 +74,8 @@ INLINE __m512i encode_many(const ck_rans_table *t, __m512i symbols, __m512i x, u
 
 INLINE __m512i load_symbols(const uint8_t *symbols) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)symbols)); }
 
-INLINE __m512i encode_lanes(const bool many, const ck_rans_table *t, const Few *few, const uint8_t *symbols, __m512i x, uint8_t **words_at) {
+INLINE __m512i encode_lanes(const bool many, const ck_rans_table *t, const Few *few, const uint8_t *symbols, __m512i x,
+                            uint8_t **words_at) {
     return many ? encode_many(t, load_symbols(symbols), x, words_at) : encode_few(few, load_symbols(symbols), x, words_at);
 }
 
@@ -95,13 +96,17 @@ INLINE uint8_t *encode_run(const bool many, const size_t registers, const uint8_
     return words_at;
 }
 
-static uint8_t *encode(size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
-    const bool many = run->table->bits == 12;
+INLINE uint8_t *encode_on(const bool many, size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
     switch (lanes) {
-    case 32: return many ? encode_run(true, 2, symbols, run, states, words_at) : encode_run(false, 2, symbols, run, states, words_at);
-    case 64: return many ? encode_run(true, 4, symbols, run, states, words_at) : encode_run(false, 4, symbols, run, states, words_at);
-    default: return many ? encode_run(true, 8, symbols, run, states, words_at) : encode_run(false, 8, symbols, run, states, words_at);
+    case 32: return encode_run(many, 2, symbols, run, states, words_at);
+    case 64: return encode_run(many, 4, symbols, run, states, words_at);
+    default: return encode_run(many, 8, symbols, run, states, words_at);
     }
+}
+
+static uint8_t *encode(size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
+    if (run->table->bits == 12) return encode_on(true, lanes, symbols, run, states, words_at);
+    return encode_on(false, lanes, symbols, run, states, words_at);
 }
 
 // ---- Decoding -------------------------------------------------------------------------------------------------------------------
@@ -151,8 +156,8 @@ INLINE __m512i decode_lanes(const bool many, const ck_rans_table *t, const Slots
     return symbol;
 }
 
-INLINE const uint8_t *decode_run(const bool many, const size_t registers, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run,
-                                 uint32_t *states, uint8_t *symbols) {
+INLINE const uint8_t *decode_run(const bool many, const size_t registers, const uint8_t *least, const uint8_t *words_at,
+                                 const ck_rans_run *run, uint32_t *states, uint8_t *symbols) {
     const ck_rans_table *t = run->table;
     const Slots slots = slots_of(t);
     const size_t lanes = registers * LANES, whole = run->count / lanes * lanes;
@@ -188,14 +193,19 @@ INLINE const uint8_t *decode_run(const bool many, const size_t registers, const 
     return words_at;
 }
 
+INLINE const uint8_t *decode_on(const bool many, size_t lanes, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run,
+                                uint32_t *states, uint8_t *symbols) {
+    switch (lanes) {
+    case 32: return decode_run(many, 2, least, words_at, run, states, symbols);
+    case 64: return decode_run(many, 4, least, words_at, run, states, symbols);
+    default: return decode_run(many, 8, least, words_at, run, states, symbols);
+    }
+}
+
 static const uint8_t *decode(size_t lanes, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run, uint32_t *states,
                              uint8_t *symbols) {
-    const bool many = run->table->bits == 12;
-    switch (lanes) {
-    case 32: return many ? decode_run(true, 2, least, words_at, run, states, symbols) : decode_run(false, 2, least, words_at, run, states, symbols);
-    case 64: return many ? decode_run(true, 4, least, words_at, run, states, symbols) : decode_run(false, 4, least, words_at, run, states, symbols);
-    default: return many ? decode_run(true, 8, least, words_at, run, states, symbols) : decode_run(false, 8, least, words_at, run, states, symbols);
-    }
+    if (run->table->bits == 12) return decode_on(true, lanes, least, words_at, run, states, symbols);
+    return decode_on(false, lanes, least, words_at, run, states, symbols);
 }
 
 static size_t place(size_t lane) { return lane; }
