@@ -15,7 +15,7 @@ static const ck_rans_kernels *kernels_on(ck_isa isa) {
 #endif
 }
 
-static bool takes_lanes(size_t lanes) { return lanes == 32 || lanes == 64 || lanes == RANS_LANES; }
+#define takes_lanes(lanes) ((lanes) == 32 || (lanes) == 64 || (lanes) == RANS_LANES)
 
 size_t ck_rans_bound(size_t count, size_t lanes) { return 2 * count + sizeof(uint32_t) * lanes; }
 
@@ -81,8 +81,8 @@ bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *freque
 
 // ---- Frequencies --------------------------------------------------------------------------------------------------------------
 
-// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every machine
-// finds the same.
+// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every
+// machine finds the same.
 static double gain(uint32_t count, uint32_t f) {
     const double z = 1.0 / (2.0 * f + 1), square = z * z;
     double sum = 0;
@@ -141,15 +141,16 @@ void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t
     }
 }
 
-// 65536 * log2(x), bit by bit.
+#define LOG_BITS 20             // so many that the sum for any counts fits 64 bits
+
+// 2^20 * log2(x), rounded down, bit by bit: a square above 2 is a bit.
 static uint32_t log2_fixed(uint32_t x) {
-    const uint32_t whole = 31 - (uint32_t)__builtin_clz(x);
-    uint64_t m = (uint64_t)x << (31 - whole);           // 1..2, as 1.31 bits
-    uint32_t result = whole;
-    for (int i = 0; i < 16; i++) {
-        m = m * m >> 31;
-        const uint32_t bit = (uint32_t)(m >> 32);
-        m >>= bit;
+    uint32_t result = 31 - (uint32_t)__builtin_clz(x);
+    uint64_t m = (uint64_t)x << (63 - result);          // 1..2, as 1.63 bits
+    for (int i = 0; i < LOG_BITS; i++) {
+        const unsigned __int128 square = (unsigned __int128)m * m;
+        const uint32_t bit = (uint32_t)(square >> 127);
+        m = (uint64_t)(square >> (63 + bit));
         result = result << 1 | bit;
     }
     return result;
@@ -160,7 +161,7 @@ uint64_t ck_rans_cost(const uint32_t *counts, size_t symbols, unsigned bits, con
     for (size_t s = 0; s < symbols; s++) {
         if (counts[s] == 0) continue;
         if (frequencies[s] == 0) return UINT64_MAX;
-        cost += counts[s] * (uint64_t)((bits << 16) - log2_fixed(frequencies[s]));
+        cost += counts[s] * (uint64_t)((bits << LOG_BITS) - log2_fixed(frequencies[s]));
     }
-    return cost >> 6;
+    return cost >> (LOG_BITS - 10);
 }
