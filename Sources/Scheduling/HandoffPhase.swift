@@ -62,7 +62,8 @@ extension ScheduledSequence {
 /// may be in that step already.
 package enum HandoffStep: Sendable, Equatable {
     /// Others may ask for the KV of `tokens` tokens that will be in `pages`; that of the first `known`, whole pages, is there.
-    case open(TransferID, pages: [PageIndex], known: Int, tokens: Int)
+    /// They are coded with `profile`.
+    case open(TransferID, pages: [PageIndex], known: Int, tokens: Int, profile: TransferProfile = .raw)
     /// The offer is complete; this token was chosen after it.
     case finish(TransferID, chosen: TokenID)
     /// The pages of the offer are needed no more. `untold`: the port does not know it yet.

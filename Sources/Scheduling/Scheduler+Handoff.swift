@@ -65,7 +65,10 @@ extension Scheduler {
         plan.freshPages.append(contentsOf: extend(sequence))
         sequence.phase = .sending(transfer)
         offers += 1
-        steps.append(.open(transfer, pages: sequence.table?.pages ?? [], known: sequence.computed, tokens: sequence.count))
+        steps.append(
+            .open(
+                transfer, pages: sequence.table?.pages ?? [], known: sequence.computed, tokens: sequence.count,
+                profile: sequence.request.profile))
     }
 
     /// The sequence has chosen its token: it ends, its pages stay.

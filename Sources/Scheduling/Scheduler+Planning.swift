@@ -79,7 +79,7 @@ extension Scheduler {
             }
             // What is received costs no step.
             guard sequence.intake != nil || plan.tokens.count < limits.stepTokens else { return }
-            let table = cache.open(for: sequence.tokens, salt: sequence.request.cacheSalt)
+            let table = cache.open(for: sequence.tokens, salt: sequence.request.prefixSalt)
             let needed = Page.count(forTokens: sequence.room) - table.pages.count
             guard needed + promisedPages <= cache.available else {
                 cache.close(table)

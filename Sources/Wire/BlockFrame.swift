@@ -18,10 +18,12 @@ package struct BlockHeader: Sendable, Equatable {
     package enum Profile: UInt8, Sendable {
         /// The layer's part of each page, as the pages hold it: [page][head][K panel, V panel].
         case raw = 0
+        /// A block of KVCodec, which says for itself how it is coded (KVFormat.md).
+        case coded = 1
     }
 
     package var kind: Kind
-    package var profile: Profile = .raw
+    package var profile: Profile
     /// Of everything that must be equal on both sides for the bytes to mean the same: model, dtype, geometry, instruction set.
     package var fingerprint: UInt64
     package var layer: Int
@@ -35,9 +37,10 @@ package struct BlockHeader: Sendable, Equatable {
     package var checksum: UInt64
 
     package init(
-        kind: Kind, fingerprint: UInt64, layer: Int, firstToken: Int, tokens: Int, payloadBytes: Int, rawBytes: Int, number: Int, checksum: UInt64
+        kind: Kind, profile: Profile = .raw, fingerprint: UInt64, layer: Int, firstToken: Int, tokens: Int, payloadBytes: Int, rawBytes: Int, number: Int, checksum: UInt64
     ) {
         self.kind = kind
+        self.profile = profile
         self.fingerprint = fingerprint
         self.layer = layer
         self.firstToken = firstToken
@@ -95,9 +98,8 @@ extension BlockHeader {
             throw BlockFrameError("a block of profile \(profile), which is not known here")
         }
         self.init(
-            kind: kind, fingerprint: fingerprint, layer: fields[0], firstToken: fields[1], tokens: fields[2], payloadBytes: fields[3],
+            kind: kind, profile: profile, fingerprint: fingerprint, layer: fields[0], firstToken: fields[1], tokens: fields[2], payloadBytes: fields[3],
             rawBytes: fields[4], number: fields[5], checksum: checksum)
-        self.profile = profile
     }
 
     /// The caller has checked that the bytes suffice.

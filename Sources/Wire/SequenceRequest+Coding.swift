@@ -34,6 +34,8 @@ extension MessageEncoder {
             put(transfer)
             put(source)
         }
+        put(text: request.profile.name, "request.profile")
+        put(request.profile.isExact)
     }
 
     private mutating func put(_ transfer: TransferID) {
@@ -82,7 +84,15 @@ extension MessageDecoder {
             deadline: try optional("request.deadline") { (decoder) throws(MessageError) in try decoder.deadline("request.deadline") },
             cacheSalt: try text("request.salt"),
             sibling: try optional("request.sibling") { (decoder) throws(MessageError) in SequenceID(try decoder.unsigned("request.sibling")) },
-            emitted: try tokens("request.emitted"), handoff: try handoff())
+            emitted: try tokens("request.emitted"), handoff: try handoff(), profile: try profile())
+    }
+
+    private mutating func profile() throws(MessageError) -> TransferProfile {
+        let name = try text("request.profile")
+        guard (1...TransferProfile.longestName).contains(name.utf8.count) else {
+            throw .malformed("request.profile: a name of \(name.utf8.count) bytes, 1 to \(TransferProfile.longestName) were expected")
+        }
+        return TransferProfile(name: name, isExact: try bool("request.profile is exact"))
     }
 
     private mutating func handoff() throws(MessageError) -> Handoff {

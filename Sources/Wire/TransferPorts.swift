@@ -1,10 +1,11 @@
 package import Inference
 
 /// The engine's way to whoever moves KV between workers. Transfer implements it; the engine calls it on its own thread and never waits.
-package protocol TransferPort: Sendable {
+package protocol TransferPort: AnyObject, Sendable {
     /// Hands over orders in their order, once a step.
     func perform(_ orders: [TransferOrder])
-    /// After each layer of a step in which prefills for others advance: more blocks may be ready. Cheap; may be called too often.
+    /// After each layer of a step in which prefills for others advance, and after blocks were coded or decoded: more may be ready. Cheap; may
+    /// be called too often, and on any thread.
     func layerIsDone()
     /// What happened since the last call, in order. The engine is woken (its channel's `wait` returns) when there is something.
     func takeNews() -> [TransferNews]
@@ -86,8 +87,10 @@ package protocol KeyValueSink: Sendable {
 package enum IntakeProgress: Sendable, Equatable {
     /// More must come. How many whole blocks there are so far.
     case more(blocks: Int)
-    /// The end frame came and everything before it is in place.
-    case complete(TransferEnd)
+    /// The end frame came, and blocks are still being decoded. The port's `layerIsDone` is called when they are; then ask again, with no bytes.
+    case settling
+    /// The end frame came and everything before it is in place. How the first block was coded.
+    case complete(TransferEnd, profile: String)
     /// The bytes are not what they say they are, or not for this model; the reason names what was found and expected. Ask again from the
     /// last whole block, once.
     case corrupt(String)

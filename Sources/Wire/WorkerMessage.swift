@@ -26,10 +26,12 @@ package struct SequenceRequest: Sendable, Equatable {
     /// the positions of random draws, so that what follows is what would have followed. The worker does not report them again.
     package var emitted: [TokenID]
     package var handoff: Handoff
+    /// For the hand-off.
+    package var profile: TransferProfile
 
     package init(
         id: SequenceID, prompt: [TokenID], sampling: SamplingParameters, priority: Int = 0, deadline: MonotonicInstant? = nil,
-        cacheSalt: String = "", sibling: SequenceID? = nil, emitted: [TokenID] = [], handoff: Handoff = .none
+        cacheSalt: String = "", sibling: SequenceID? = nil, emitted: [TokenID] = [], handoff: Handoff = .none, profile: TransferProfile = .raw
     ) {
         self.id = id
         self.prompt = prompt
@@ -40,6 +42,13 @@ package struct SequenceRequest: Sendable, Equatable {
         self.sibling = sibling
         self.emitted = emitted
         self.handoff = handoff
+        self.profile = profile
+    }
+
+    /// Under which prefixes of this sequence are shared on the worker that gets it: what arrives changed is not what others would compute.
+    package var prefixSalt: String {
+        guard case .receive = handoff, !profile.isExact else { return cacheSalt }
+        return "\(cacheSalt)\u{0}\(profile.name)"
     }
 }
 

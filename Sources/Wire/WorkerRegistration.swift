@@ -3,7 +3,7 @@ package import Inference
 /// What a worker says of itself when it joins: who it is, what it can do, and what must agree for KV to pass between it and others.
 package struct WorkerRegistration: Sendable, Equatable {
     /// Of the messages between gateway and worker. Raised with every change of their bytes.
-    package static let currentVersion: UInt16 = 1
+    package static let currentVersion: UInt16 = 2
 
     package var version = WorkerRegistration.currentVersion
     /// Stable over restarts; at most one worker of a fleet has it.

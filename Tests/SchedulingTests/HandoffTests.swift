@@ -361,7 +361,7 @@ import Wire
                     switch step {
                     case .fetch(let transfer, _, _, _, _), .finish(let transfer, _): open.insert(transfer.low)
                     // Before it is computed.
-                    case .open(let transfer, _, _, _) where Int.random(in: 0..<4, using: &random) == 0: stage.news(.expired(transfer))
+                    case .open(let transfer, _, _, _, _) where Int.random(in: 0..<4, using: &random) == 0: stage.news(.expired(transfer))
                     default: break
                     }
                 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Wire
 
-/// The bytes as the first version of the protocol had them: a change here needs another version number.
+/// The bytes as this version of the protocol has them: a change here needs another version number.
 @Suite(.timeLimit(.minutes(5))) struct GoldenMessageTests {
     struct Golden: Sendable, CustomTestStringConvertible {
         let name: String

@@ -136,7 +136,7 @@ func read<Message: FleetMessage>(
     @Test func `a registration of another version is told from a damaged one`() throws {
         var frame = try bytes(WorkerMessage.register(Samples.registration))
         frame[5] = 9
-        #expect(throws: MessageError.version(found: 9, expected: 1)) { let _: [WorkerMessage] = try read(frame) }
+        #expect(throws: MessageError.version(found: 9, expected: 2)) { let _: [WorkerMessage] = try read(frame) }
     }
 
     @Test func `a reader that has failed stays so, after the good messages before`() throws {

@@ -102,7 +102,8 @@ struct RandomMessages {
         return SequenceRequest(
             id: SequenceID(word()), prompt: list { $0.token() }, sampling: sampling, priority: Int(truncatingIfNeeded: word()),
             deadline: optional { $0.now.advanced(by: $0.duration()) }, cacheSalt: text(), sibling: optional { SequenceID($0.word()) },
-            emitted: list { $0.token() }, handoff: handoffs[random.next(below: 3)])
+            emitted: list { $0.token() }, handoff: handoffs[random.next(below: 3)],
+            profile: TransferProfile(name: "none/mm(k\(natural()))/pack", isExact: bool()))
     }
 
     private mutating func load() -> WorkerLoad {

@@ -111,7 +111,8 @@ enum Samples {
         sampling.topLogprobs = 5
         return SequenceRequest(
             id: SequenceID(10), prompt: [1, 2, 3, 70_000], sampling: sampling, priority: -3, deadline: now.advanced(by: .seconds(30)),
-            cacheSalt: "tenant é", sibling: SequenceID(8), emitted: [9, 8], handoff: .receive(TransferID(high: 1, low: 2), from: address))
+            cacheSalt: "tenant é", sibling: SequenceID(8), emitted: [9, 8], handoff: .receive(TransferID(high: 1, low: 2), from: address),
+            profile: TransferProfile(name: "had/mm(k12:6,v8:4,r.8)/rans", isExact: false))
     }()
 
     static let sender = SequenceRequest(
