@@ -135,7 +135,10 @@ package actor FleetMember {
         door.pump()
     }
 
-    func pump() { door.pump() }
+    func pump() {
+        door.pump()
+        fetcher.pump()
+    }
 
     // MARK: The gateway's side
 

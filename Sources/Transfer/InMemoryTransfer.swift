@@ -1,3 +1,4 @@
+internal import Inference
 internal import Platform
 internal import Synchronization
 package import Wire
@@ -58,6 +59,8 @@ package final class InMemoryTransfer: Sendable {
         /// Bytes of this connection so far.
         var position = 0
         var isRetried = false
+        /// Everything was handed over, this token last, and is being decoded.
+        var settling: TokenID?
         var summary = TransferSummary()
     }
 
@@ -168,6 +171,9 @@ package final class InMemoryTransfer: Sendable {
         }
         guard let (found, source, sink, fault) = found, fault != .hold else { return false }
         var fetch = found
+        if let token = fetch.settling {
+            return take(sink.sink.receive(RawSpan(), of: intake.transfer), fetch, intake, token: token)
+        }
         if fetch.pull == nil {
             guard let (start, blocks) = sink.sink.resumption(of: intake.transfer) else { return false }
             fetch.pull = Pull(transfer: intake.transfer, start: start, blocks: blocks)
@@ -198,12 +204,24 @@ package final class InMemoryTransfer: Sendable {
         fetch.summary.sentBytes += bytes.count
         let answer = hand(bytes, of: intake, to: sink)
         if isCut { fetch.pull = nil }
+        if case .end(_, let chosen) = progress { return take(answer, fetch, intake, token: chosen) }
+        return take(answer, fetch, intake, token: nil)
+    }
+
+    /// - Parameter token: what the end frame says, if that was handed over.
+    private func take(_ answer: IntakeProgress, _ found: Fetch, _ intake: Intake, token: TokenID?) -> Bool {
+        var fetch = found
         switch answer {
         case .more: break
-        case .complete:
+        case .settling:
+            fetch.settling = token
+            keep(fetch, intake)
+            return false
+        case .complete(let end, let profile):
+            fetch.summary.profile = profile
             keep(fetch, intake)
             guard drop(intake) else { return false }
-            tell(intake.worker, .arrived(intake.transfer, token: end(of: bytes), fetch.summary))
+            tell(intake.worker, .arrived(intake.transfer, token: end.chosen, fetch.summary))
             return false
         case .corrupt(let reason):
             guard !fetch.isRetried else {
@@ -211,19 +229,12 @@ package final class InMemoryTransfer: Sendable {
                 return false
             }
             fetch.isRetried = true
-            fetch.pull = nil
+            (fetch.pull, fetch.settling) = (nil, nil)
         case .gone:
             drop(intake)
             return false
         }
         return keep(fetch, intake)
-    }
-
-    /// The token that an end frame, which was taken, names.
-    private func end(of bytes: [UInt8]) -> Int32 {
-        let payload = bytes.rawSpan.extracting((bytes.count - TransferEnd.byteCount)..<bytes.count)
-        guard let end = try? TransferEnd(payload) else { preconditionFailure("a sink took what is no end frame") }
-        return end.chosen
     }
 
     private func hand(_ bytes: [UInt8], of intake: Intake, to port: InMemoryTransferPort) -> IntakeProgress {

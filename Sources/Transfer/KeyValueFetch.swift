@@ -12,6 +12,8 @@ final class KeyValueFetch {
     /// The engine has reserved pages. Before, it is only announced.
     private(set) var isFetching = false
     var stream: LinkStream?
+    /// Everything came, and is being decoded.
+    var isSettling = false
     /// Streams so far.
     var connections = 0
     /// Of the announcement, then of the order to fetch.
@@ -46,8 +48,9 @@ final class KeyValueFetch {
     }
 
     /// What it took, now that all is here.
-    func summary(_ end: TransferEnd, now: MonotonicInstant) -> TransferSummary {
+    func summary(_ end: TransferEnd, profile: String, now: MonotonicInstant) -> TransferSummary {
         var summary = TransferSummary()
+        summary.profile = profile
         summary.rawBytes = end.rawBytes
         summary.sentBytes = received
         summary.blocks = end.blocks

@@ -144,19 +144,34 @@ package final class KeyValueFetcher {
         if transfer.firstByte == nil { transfer.firstByte = now }
         transfer.received += bytes.byteCount
         transfer.peer.bytes += UInt64(bytes.byteCount)
-        switch sink.receive(bytes, of: transfer.id) {
+        take(sink.receive(bytes, of: transfer.id), for: transfer, now)
+    }
+
+    /// Blocks were decoded: what waits for that may be complete.
+    package func pump() {
+        for transfer in transfers.values where transfer.isSettling { poll(transfer) }
+    }
+
+    private func poll(_ transfer: KeyValueFetch) { take(sink.receive(RawSpan(), of: transfer.id), for: transfer, clock.now) }
+
+    private func take(_ progress: IntakeProgress, for transfer: KeyValueFetch, _ now: MonotonicInstant) {
+        switch progress {
         case .more(let blocks):
             if blocks != transfer.blocks { transfer.lastProgress = now }
             transfer.blocks = blocks
-        case .complete(let end):
-            let summary = transfer.summary(end, now: now)
-            transfer.peer.note(summary)
+        case .settling:
+            transfer.isSettling = true
             // The rest of the stream is its end.
+            transfer.stream = nil
+        case .complete(let end, let profile):
+            let summary = transfer.summary(end, profile: profile, now: now)
+            transfer.peer.note(summary)
             transfer.stream = nil
             settle(transfer)
             onNews?([.arrived(transfer.id, token: end.chosen, summary)])
         case .corrupt(let reason):
             transfer.corruptions += 1
+            transfer.isSettling = false
             transfer.dropStream()
             transfer.corruptions > 1 ? fail(transfer, reason) : broken(transfer, reason)
         case .gone: settle(transfer)
@@ -220,7 +235,9 @@ package final class KeyValueFetcher {
             return
         }
         let isLate = now.since(transfer.lastProgress) >= limits.stall
-        if transfer.stream != nil {
+        if transfer.isSettling {
+            if isLate { fail(transfer, "what came from \(transfer.peer.name) was not decoded in \(limits.stall)") } else { poll(transfer) }
+        } else if transfer.stream != nil {
             guard isLate else { return }
             transfer.dropStream()
             broken(transfer, "no block from \(transfer.peer.name) for \(limits.stall)")

@@ -70,6 +70,48 @@ struct KeyValueTransferTests {
         await pair.end()
     }
 
+    @Test(arguments: [nil, 1] as [Int?])
+    func `what came whole has arrived when it is decoded, and what was none comes again`(lost: Int?) async throws {
+        let pair = try await TransferPair()
+        let blocks = makeBlocks(3)
+        await pair.offer(blocks, ready: 2)
+        await pair.fetch()
+        #expect(await pair.sink.sink.next() == .asked(from: 0))
+        pair.sink.sink.beginDecoding(pair.transfer)
+        pair.source.source.finish(pair.transfer, chosen: 7)
+        await pair.source.pump()
+        for count in 1...3 { #expect(await pair.sink.sink.next() == .blocks(count)) }
+        #expect(await pair.sink.sink.next() == .settling)
+        // Neither time nor the end of the stream is a reason to ask again.
+        for _ in 0..<20 { await pair.sink.tick() }
+        #expect(await pair.sink.openTransfers == 1)
+        pair.sink.sink.decoded(pair.transfer, lost: lost)
+        await pair.sink.pump()
+        if let lost { #expect(await pair.sink.sink.next() == .asked(from: lost)) }
+        guard case .arrived(_, token: 7, let summary) = await pair.sink.nextNews() else {
+            Issue.record("it did not arrive")
+            return
+        }
+        #expect(summary.profile == "kept" && summary.connections == (lost == nil ? 1 : 2))
+        #expect(pair.sink.sink.blocks(of: pair.transfer) == blocks)
+        await pair.end()
+    }
+
+    @Test func `what is decoded for too long has failed`() async throws {
+        let pair = try await TransferPair()
+        await pair.offer(makeBlocks(1), ready: 0)
+        await pair.fetch()
+        #expect(await pair.sink.sink.next() == .asked(from: 0))
+        pair.sink.sink.beginDecoding(pair.transfer)
+        pair.source.source.finish(pair.transfer, chosen: 7)
+        await pair.source.pump()
+        #expect(await pair.sink.sink.next() == .blocks(1))
+        #expect(await pair.sink.sink.next() == .settling)
+        await pair.sink.tickUntilSettled { pair.clock.set(seconds: 100) }
+        #expect(await pair.sink.nextNews() == .failed(pair.transfer, "what came from source was not decoded in 60.0 seconds"))
+        await pair.end()
+    }
+
     @Test func `a stream that breaks too often has failed, and its offer is released`() async throws {
         let pair = try await TransferPair()
         await pair.offer(makeBlocks(2), ready: 1)

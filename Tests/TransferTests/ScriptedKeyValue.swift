@@ -65,6 +65,8 @@ final class KeepingSink: KeyValueSink {
         case asked(from: Int)
         /// So many whole blocks are here.
         case blocks(Int)
+        /// Everything is here, and not decoded yet.
+        case settling
     }
 
     private struct Intake {
@@ -72,6 +74,17 @@ final class KeepingSink: KeyValueSink {
         var blocks: [[UInt8]] = []
         /// How often still this block is not what it says it is.
         var faults: [Int: Int] = [:]
+        /// Whether it decodes until it is told otherwise, and the end that came meanwhile.
+        var isDecoding = false
+        var end: TransferEnd?
+        /// What decoding found.
+        var failure: String?
+
+        var outcome: IntakeProgress {
+            if let failure { return .corrupt(failure) }
+            guard let end else { return .more(blocks: blocks.count) }
+            return isDecoding ? .settling : .complete(end, profile: "kept")
+        }
     }
 
     private let intakes = Mutex<[TransferID: Intake]>([:])
@@ -81,14 +94,29 @@ final class KeepingSink: KeyValueSink {
     init() { (events, report) = AsyncStream.makeStream() }
 
     func expect(_ transfer: TransferID, faults: [Int: Int] = [:]) { intakes.withLock { $0[transfer] = Intake(faults: faults) } }
+    /// From now on it decodes for as long as nobody says `decoded`.
+    func beginDecoding(_ transfer: TransferID) { intakes.withLock { $0[transfer]?.isDecoding = true } }
+
+    /// Nothing is being decoded any more; with a failure, from this block on all is lost.
+    func decoded(_ transfer: TransferID, lost: Int? = nil) {
+        intakes.withLock {
+            $0[transfer]?.isDecoding = false
+            guard let lost, let count = $0[transfer]?.blocks.count else { return }
+            $0[transfer]?.blocks.removeLast(count - lost)
+            $0[transfer]?.failure = "block \(lost) is none"
+        }
+    }
+
     func forget(_ transfer: TransferID) { intakes.withLock { $0[transfer] = nil } }
     func blocks(of transfer: TransferID) -> [[UInt8]] { intakes.withLock { $0[transfer]?.blocks ?? [] } }
     func next() async -> Event? { await events.first { _ in true } }
 
     func resumption(of transfer: TransferID) -> (start: Int, blocks: Int)? {
-        intakes.withLock { intakes in
+        intakes.withLock { intakes -> (start: Int, blocks: Int)? in
             guard let blocks = intakes[transfer]?.blocks.count else { return nil }
             intakes[transfer]?.pending = []
+            intakes[transfer]?.end = nil
+            intakes[transfer]?.failure = nil
             report.yield(.asked(from: blocks))
             return (0, blocks)
         }
@@ -105,7 +133,11 @@ final class KeepingSink: KeyValueSink {
                 guard intake.pending.count >= length else { break }
                 let payload = Array(intake.pending[BlockHeader.byteCount..<length])
                 intake.pending.removeFirst(length)
-                if header.kind == .end { return (try? TransferEnd(payload.rawSpan)).map { .complete($0) } ?? .corrupt("no end") }
+                if header.kind == .end {
+                    intake.end = try? TransferEnd(payload.rawSpan)
+                    if intake.isDecoding { report.yield(.settling) }
+                    return intake.end == nil ? .corrupt("no end") : intake.outcome
+                }
                 guard header.number == intake.blocks.count else { return .corrupt("block \(header.number), \(intake.blocks.count) was expected") }
                 if let left = intake.faults[header.number], left > 0 {
                     intake.faults[header.number] = left - 1
@@ -114,7 +146,7 @@ final class KeepingSink: KeyValueSink {
                 intake.blocks.append(payload)
                 report.yield(.blocks(intake.blocks.count))
             }
-            return .more(blocks: intake.blocks.count)
+            return intake.outcome
         }
     }
 }

@@ -111,6 +111,7 @@ actor SinkStage {
     }
 
     func tick() { fetcher.tick() }
+    func pump() { fetcher.pump() }
     func close() { fetcher.close() }
     var openTransfers: Int { fetcher.openTransfers }
     var figures: [LinkFigures] { fetcher.figures }
