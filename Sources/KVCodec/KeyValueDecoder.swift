@@ -21,6 +21,11 @@ package final class KeyValueDecoder {
         signs = HadamardSigns(geometry)
     }
 
+    /// Bytes of a block at most: no coder makes more of one.
+    package static func mostBytes(for geometry: KeyValueGeometry) -> Int {
+        16 * KeyValueBlock.tokens * geometry.heads * geometry.dimension + 65536
+    }
+
     /// The profile of a block.
     package static func profile(of payload: RawSpan) throws(KeyValueBlockError) -> KeyValueProfile {
         var bytes: [UInt8] = []
@@ -35,8 +40,7 @@ package final class KeyValueDecoder {
         _ payload: RawSpan, as block: KeyValueBlock, pages: [Int32], into memory: KeyValueMemory
     ) throws(KeyValueBlockError) {
         precondition(memory.geometry == geometry && block.layer < geometry.layers && pages.count == block.pages, "\(block) in \(pages.count) pages")
-        // No coder makes more of a block.
-        let most = 16 * scratch.sideElements + 65536
+        let most = Self.mostBytes(for: geometry)
         guard payload.byteCount <= most else { throw KeyValueBlockError("a block of \(payload.byteCount) bytes; at most \(most) were expected") }
         let slack = SymbolSlack.bytes
         scratch.input.removeAll(keepingCapacity: true)

@@ -18,8 +18,7 @@ package final class KeyValueEncoder {
         _ profile: KeyValueProfile, geometry: KeyValueGeometry, calibration: KeyValueCalibration?, on set: InstructionSet
     ) throws(KeyValueProfileError) {
         guard geometry.type == .bf16 else { throw KeyValueProfileError(profile.text, "KV is f32 here; bf16 was expected") }
-        let missing = profile.needs.subtracting(calibration?.has ?? [])
-        guard missing.isEmpty else { throw KeyValueProfileError(profile.text, "it needs a calibration with \(missing)") }
+        try profile.check(calibration)
         self.profile = profile
         self.geometry = geometry
         self.calibration = calibration
