@@ -83,7 +83,7 @@ let package = Package(
         // Level 5
         .target(
             name: "Engine",
-            dependencies: ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]
+            dependencies: ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "KVCodec", "Weights", "Model", "Scheduling"]
         ),
         .target(name: "Transfer", dependencies: ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", logging], exclude: ["README.md"]),
         // Level 6

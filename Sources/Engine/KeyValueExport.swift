@@ -1,4 +1,5 @@
 internal import Inference
+internal import KVCodec
 internal import Kernels
 internal import Platform
 internal import Synchronization
@@ -13,6 +14,8 @@ final class KeyValueExport: Sendable {
     /// Of the whole prefill.
     private let tokens: Int
     private let layers: Int
+    /// Nil: raw.
+    private let ahead: CodingAhead?
     private let progress: Mutex<Progress>
     /// Held while a block is copied. True once the pages are taken back.
     private let isWithdrawn = Mutex(false)
@@ -32,18 +35,21 @@ final class KeyValueExport: Sendable {
     }
 
     /// Where a block is, and how far the prefill is.
-    private struct Place {
+    struct Place {
         var layer: Int
         var pages: Range<Int>
         var isPrefilling: Bool
     }
 
-    /// - Parameter known: tokens, whole pages, whose KV is in the first pages already.
-    init(pages: [PageIndex], known: Int, tokens: Int, layers: Int) {
+    /// - Parameters:
+    ///   - known: tokens, whole pages, whose KV is in the first pages already.
+    ///   - ahead: codes the blocks; without it they are raw.
+    init(pages: [PageIndex], known: Int, tokens: Int, layers: Int, ahead: CodingAhead?) {
         precondition(known % Page.tokens == 0 && known <= tokens && tokens <= pages.count * Page.tokens, "\(tokens) tokens in \(pages.count) pages")
         self.pages = pages
         self.tokens = tokens
         self.layers = layers
+        self.ahead = ahead
         var progress = Progress()
         if known > 0 { progress.stretches.append(Stretch(pages: 0..<known / Page.tokens, layers: layers)) }
         self.progress = Mutex(progress)
@@ -81,23 +87,37 @@ final class KeyValueExport: Sendable {
 
     func next(_ pull: inout Pull, into bytes: inout [UInt8], memory: KeyValueMemory, fingerprint: UInt64) -> PullProgress {
         guard pull.start >= 0, pull.start % Page.tokens == 0, pull.blocks >= 0 else { return .gone }
-        let found = progress.withLock { progress -> Result<Place, Ready> in
-            guard pull.stretch != 0 || pull.layer != 0 || pull.group != 0 || pull.blocks == 0 || Self.resume(&pull, progress.stretches, layers)
-            else { return .failure(Ready(.gone)) }
-            return place(&pull, progress)
+        if let ahead {
+            return ahead.next(&pull, into: &bytes, export: self) { self.code($0, number: $1, memory, fingerprint, ahead, &$2) }
         }
-        switch found {
+        switch find(&pull) {
         case .failure(let ready): return ready.progress
         case .success(let place):
             guard copy(place, number: pull.blocks, into: &bytes, memory, fingerprint) else { return .gone }
-            pull.group += 1
-            pull.blocks += 1
+            Self.pass(&pull)
             return .block(rawBytes: place.pages.count * memory.geometry.layerBytes, isPrefilling: place.isPrefilling)
         }
     }
 
+    var isPrefilling: Bool { progress.withLock { $0.chosen == nil } }
+
+    /// The block that `pull` comes to, if it can be read.
+    func find(_ pull: inout Pull) -> Result<Place, Ready> {
+        progress.withLock { progress in
+            guard pull.stretch != 0 || pull.layer != 0 || pull.group != 0 || pull.blocks == 0 || Self.resume(&pull, progress.stretches, layers)
+            else { return .failure(Ready(.gone)) }
+            return place(&pull, progress)
+        }
+    }
+
+    /// The block that was found is through.
+    static func pass(_ pull: inout Pull) {
+        pull.group += 1
+        pull.blocks += 1
+    }
+
     /// Says in place of a block why there is none.
-    private struct Ready: Error {
+    struct Ready: Error {
         let progress: PullProgress
         init(_ progress: PullProgress) { self.progress = progress }
     }
@@ -160,15 +180,41 @@ final class KeyValueExport: Sendable {
             return true
         }
         guard isCopied else { return false }
-        let payload = bytes.count - start - BlockHeader.byteCount
+        seal(&bytes, from: start, .raw, place, number, memory, fingerprint)
+        return true
+    }
+
+    /// The whole frame of a block, coded; nil where the pages were taken back. On a codec thread.
+    private func code(
+        _ place: Place, number: Int, _ memory: KeyValueMemory, _ fingerprint: UInt64, _ ahead: CodingAhead, _ tools: inout CodingTools
+    ) -> CodingAhead.Frame? {
+        isWithdrawn.withLock { isWithdrawn in
+            if isWithdrawn { return nil }
+            let raw = place.pages.count * memory.geometry.layerBytes
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(BlockHeader.byteCount + raw)
+            bytes.append(contentsOf: repeatElement(0, count: BlockHeader.byteCount))
+            let block = KeyValueBlock(
+                layer: place.layer, firstToken: place.pages.lowerBound * Page.tokens, tokens: tokenCount(of: place.pages), promptTokens: tokens)
+            tools.encoder(ahead.profile, ahead.coding).encode(block, pages: place.pages.map { pages[$0] }, of: memory, into: &bytes)
+            seal(&bytes, from: 0, .coded, place, number, memory, fingerprint)
+            return CodingAhead.Frame(bytes: bytes, rawBytes: raw)
+        }
+    }
+
+    /// Writes the header of a frame whose payload is there.
+    private func seal(
+        _ bytes: inout [UInt8], from start: Int, _ profile: BlockHeader.Profile, _ place: Place, _ number: Int, _ memory: KeyValueMemory,
+        _ fingerprint: UInt64
+    ) {
+        let payload = start + BlockHeader.byteCount
         var header: [UInt8] = []
         BlockHeader(
-            kind: .block, fingerprint: fingerprint, layer: place.layer, firstToken: place.pages.lowerBound * Page.tokens,
-            tokens: tokenCount(of: place.pages), payloadBytes: payload, rawBytes: payload, number: number,
-            checksum: Digest(of: bytes.rawSpan.extracting((start + BlockHeader.byteCount)..<bytes.count)).low
+            kind: .block, profile: profile, fingerprint: fingerprint, layer: place.layer, firstToken: place.pages.lowerBound * Page.tokens,
+            tokens: tokenCount(of: place.pages), payloadBytes: bytes.count - payload, rawBytes: place.pages.count * memory.geometry.layerBytes,
+            number: number, checksum: Digest(of: bytes.rawSpan.extracting(payload..<bytes.count)).low
         ).write(to: &header)
-        bytes.replaceSubrange(start..<(start + BlockHeader.byteCount), with: header)
-        return true
+        bytes.replaceSubrange(start..<payload, with: header)
     }
 
     /// How many tokens count in these pages: all, but for the last page of all.

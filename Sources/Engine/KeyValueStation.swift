@@ -1,5 +1,6 @@
 package import Inference
 package import Kernels
+internal import KVCodec
 internal import Platform
 internal import Synchronization
 package import Wire
@@ -10,25 +11,54 @@ package import Wire
 /// Pages that were withdrawn or closed are touched no more when the call returns.
 package final class KeyValueStation: Sendable {
     private let memory: KeyValueMemory
+    private let coding: KeyValueCoding?
+    private let port = Mutex<WeakPort>(WeakPort())
     private let fingerprint: UInt64
     private let vocabulary: Int
     private let exports = Mutex<[TransferID: KeyValueExport]>([:])
     private let intakes = Mutex<[TransferID: KeyValueIntake]>([:])
 
     /// - Parameters:
+    ///   - coding: for profiles other than raw.
     ///   - fingerprint: of everything that must be equal on both sides for pages to mean the same.
     ///   - vocabulary: what a chosen token must be below.
-    package init(memory: KeyValueMemory, fingerprint: UInt64, vocabulary: Int) {
+    package init(memory: KeyValueMemory, coding: KeyValueCoding? = nil, fingerprint: UInt64, vocabulary: Int) {
         self.memory = memory
+        self.coding = coding
         self.fingerprint = fingerprint
         self.vocabulary = vocabulary
     }
 
+    private struct WeakPort: Sendable {
+        weak var port: (any TransferPort)?
+    }
+
+    /// Who is told when blocks were coded or decoded.
+    func join(_ port: any TransferPort) { self.port.withLock { $0.port = port } }
+
+    private func tell() { port.withLock { $0.port }?.layerIsDone() }
+
     // MARK: Sending; the engine's thread
 
-    /// The KV of `tokens` tokens will be in `pages`; that of the first `known`, whole pages, is there.
-    package func open(_ transfer: TransferID, pages: [PageIndex], known: Int, tokens: Int) {
-        let export = KeyValueExport(pages: pages, known: known, tokens: tokens, layers: memory.geometry.layers)
+    /// Why KV cannot be coded so here; nil: it can.
+    package func refusal(of profile: TransferProfile) -> String? {
+        guard profile != .raw else { return nil }
+        guard let coding else { return "KV is sent raw here, \(profile.name) was asked for" }
+        do throws(KeyValueProfileError) {
+            _ = try coding.accept(profile)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    /// The KV of `tokens` tokens will be in `pages`; that of the first `known`, whole pages, is there. `profile` is one that is not refused.
+    package func open(_ transfer: TransferID, pages: [PageIndex], known: Int, tokens: Int, profile: TransferProfile = .raw) {
+        var ahead: CodingAhead?
+        if profile != .raw, let coding, let profile = try? coding.accept(profile) {
+            ahead = CodingAhead(profile, coding: coding) { [weak self] in self?.tell() }
+        }
+        let export = KeyValueExport(pages: pages, known: known, tokens: tokens, layers: memory.geometry.layers, ahead: ahead)
         exports.withLock {
             precondition($0[transfer] == nil, "\(transfer) is being sent already")
             $0[transfer] = export
@@ -54,7 +84,8 @@ package final class KeyValueStation: Sendable {
     /// The KV of `tokens` tokens is expected in `pages`; that of the first `known`, whole pages, is there and is not written.
     package func expect(_ transfer: TransferID, pages: [PageIndex], known: Int, tokens: Int) {
         let intake = KeyValueIntake(
-            KeyValueIntake.Expectation(pages: pages, known: known, tokens: tokens, fingerprint: fingerprint, vocabulary: vocabulary), memory: memory)
+            KeyValueIntake.Expectation(pages: pages, known: known, tokens: tokens, fingerprint: fingerprint, vocabulary: vocabulary), memory: memory,
+            coding: coding, wake: { [weak self] in self?.tell() })
         intakes.withLock {
             precondition($0[transfer] == nil, "\(transfer) is being received already")
             $0[transfer] = intake

@@ -13,6 +13,7 @@ package struct Peers: Sendable {
     package init(station: KeyValueStation, port: any TransferPort) {
         self.station = station
         self.port = port
+        station.join(port)
     }
 
     /// What the port tells. The pages of what arrived or failed are closed already.
@@ -32,8 +33,8 @@ package struct Peers: Sendable {
         var orders: [TransferOrder] = []
         for step in steps {
             switch step {
-            case .open(let transfer, let pages, let known, let tokens):
-                station.open(transfer, pages: pages, known: known, tokens: tokens)
+            case .open(let transfer, let pages, let known, let tokens, let profile):
+                station.open(transfer, pages: pages, known: known, tokens: tokens, profile: profile)
                 orders.append(.offer(transfer))
             case .finish(let transfer, let chosen):
                 station.finish(transfer, chosen: chosen)

@@ -61,7 +61,12 @@ package actor Worker {
             switch command {
             case .start(let request) where request.handoff != .none && peers == nil:
                 scheduler.refuse(request, "a hand-off was asked for, this worker has no way to others", now: clock.now)
-            case .start(let request): scheduler.start(request, now: clock.now)
+            case .start(let request):
+                if case .send = request.handoff, let reason = peers?.station.refusal(of: request.profile) {
+                    scheduler.refuse(request, reason, now: clock.now)
+                } else {
+                    scheduler.start(request, now: clock.now)
+                }
             case .cancel(let id): scheduler.cancel(id, now: clock.now)
             }
         }

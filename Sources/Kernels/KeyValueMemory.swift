@@ -62,6 +62,12 @@ package final class KeyValueMemory: Sendable {
         unsafe address(page: page).initializeMemory(as: UInt8.self, repeating: 0, count: pageBytes)
     }
 
+    /// Zeroes one layer of a page.
+    package func zero(layer: Int, ofPage page: Int32) {
+        let start = unsafe address(page: page) + geometry.offset(layer: layer, head: 0)
+        unsafe start.initializeMemory(as: UInt8.self, repeating: 0, count: geometry.layerBytes)
+    }
+
     /// Reads a whole page, for transfer.
     package func withPage<Result, Failure: Error>(
         _ page: Int32, _ body: (RawSpan) throws(Failure) -> Result

@@ -19,7 +19,7 @@ private let table: [(level: Int, target: String, imports: Set<String>)] = [
     (3, "KVCodec", ["CLZ4", "Platform", "Kernels", "Inference"]),
     (4, "Model", ["Platform", "Kernels", "Inference", "Weights"]),
     (4, "Scheduling", ["Platform", "Inference", "Wire", "KVCache"]),
-    (5, "Engine", ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]),
+    (5, "Engine", ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "KVCodec", "Weights", "Model", "Scheduling"]),
     (4, "Routing", ["Platform", "Inference", "Wire"]),
     (5, "Transfer", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Logging"]),
     (6, "Gateway", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Telemetry", "Logging"]),

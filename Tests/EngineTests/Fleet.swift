@@ -81,12 +81,12 @@ struct Member {
 
     init(
         _ name: String, transfer: InMemoryTransfer?, pages: Int, stepTokens: Int, context: Int, vocabulary: Int, geometry: KeyValueGeometry,
-        makeModel: @Sendable (KeyValueMemory) throws -> any StepModel
+        coding: KeyValueCoding? = nil, makeModel: @Sendable (KeyValueMemory) throws -> any StepModel
     ) throws {
         self.name = name
         self.pages = pages
         let memory = try KeyValueMemory(geometry: geometry, pages: pages)
-        let (station, channel) = (KeyValueStation(memory: memory, fingerprint: Self.fingerprint, vocabulary: vocabulary), self.channel)
+        let (station, channel) = (KeyValueStation(memory: memory, coding: coding, fingerprint: Self.fingerprint, vocabulary: vocabulary), self.channel)
         self.station = station
         let port = transfer?.port(of: name, fingerprint: Self.fingerprint, source: station, sink: station, wake: { channel.wake() })
         worker = try Worker(

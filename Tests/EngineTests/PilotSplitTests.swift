@@ -34,7 +34,8 @@ import Wire
         let context = min(weights.configuration.shape.context, pages * Page.tokens)
         return try Member(
             name, transfer: transfer, pages: pages, stepTokens: stepTokens, context: context, vocabulary: weights.configuration.shape.vocabulary,
-            geometry: weights.keyValueGeometry
+            geometry: weights.keyValueGeometry,
+            coding: KeyValueCoding(geometry: weights.keyValueGeometry, calibration: nil, threads: 2, on: .best)
         ) { memory in
             let team = ThreadTeam(threads: 2, instructionSet: .best)
             let limits = DecoderModel.Limits(rows: stepTokens, logitRows: stepTokens, context: context)
@@ -91,10 +92,12 @@ import Wire
         await running.value
         #expect(alone.values.allSatisfy { $0.count == 24 })
 
-        for (stepTokens, known, faults) in [
-            (512, 0, []), (16, 0, []), (33, 0, []), (128, 1, []), (128, 9, []), (64, 23, []), (100, 0, [.damage(5000), .damage(5000)]),
-            (100, 4, [.cut(40_000)]),
-        ] as [(Int, Int, [InMemoryTransfer.Fault])] {
+        let lossless = TransferProfile(name: "lossless", isExact: true)
+        for (stepTokens, known, faults, profile) in [
+            (512, 0, [], .raw), (16, 0, [], .raw), (33, 0, [], lossless), (128, 1, [], .raw), (128, 9, [], lossless), (64, 23, [], .raw),
+            (100, 0, [.damage(5000), .damage(5000)], .raw), (100, 0, [.damage(5000), .damage(5000)], lossless), (100, 4, [.cut(40_000)], .raw),
+            (512, 0, [.cut(20_000)], lossless),
+        ] as [(Int, Int, [InMemoryTransfer.Fault], TransferProfile)] {
             let transfer = InMemoryTransfer(piece: 4096)
             let p = try member("p", transfer, weights, stepTokens: stepTokens)
             let d = try member("d", transfer, weights)
@@ -102,14 +105,46 @@ import Wire
             let requests = Self.requests.map { request in
                 var request = request
                 request.emitted = (0..<known).compactMap { alone[request.id]?[$0] }
+                request.profile = profile
                 return request
             }
             let answers = try await split(requests, from: p, to: d, faults: faults, transfer)
             #expect(
-                answers == alone.mapValues { Self.indexed($0, from: known) }, "\(stepTokens) tokens a step, \(known) known, \(faults)")
+                answers == alone.mapValues { Self.indexed($0, from: known) }, "\(stepTokens) tokens a step, \(known) known, \(faults), \(profile)")
             #expect([transfer.open.offers, transfer.open.fetches] == [0, 0])
             for member in [p, d] { member.channel.close() }
             for task in tasks { await task.value }
         }
+    }
+
+    @Test func whatArrivesChangedIsNotTakenForWhatWouldBeComputed() async throws {
+        let team = ThreadTeam(threads: 1, instructionSet: .best)
+        let weights = try DecoderModel.loadWeights(directory: Self.directory, weights: .bf16, cache: nil, team: team).weights
+        let transfer = InMemoryTransfer(piece: 4096)
+        let p = try member("p", transfer, weights)
+        let d = try member("d", transfer, weights)
+        let tasks = [p.run(), d.run()]
+        let lossy = TransferProfile(name: "none/mm(k4,v4)/pack", isExact: false)
+        // One after the other: a lossy one, an exact one of the same prompt, the lossy one again. By then all would be in the prefix cache.
+        var cached: [Int] = []
+        for (index, profile) in [lossy, .raw, lossy, .raw].enumerated() {
+            var request = Self.requests[6]
+            request.id = SequenceID(UInt64(100 + index))
+            request.profile = profile
+            request.handoff = .send(TransferID(high: 6, low: UInt64(index)))
+            try p.channel.send([.start(request)])
+            await p.ledger.begin(request.id)
+            request.handoff = .receive(TransferID(high: 6, low: UInt64(index)), from: p.address)
+            try d.channel.send([.start(request)])
+            let summary = await d.ledger.ending(request.id)?.transfer
+            #expect(summary?.profile == profile.name)
+            cached.append(summary?.cachedTokens ?? -1)
+            await p.expectRest()
+            await d.expectRest()
+        }
+        let whole = Self.requests[6].prompt.count / Page.tokens * Page.tokens
+        #expect(cached == [0, 0, whole, whole])
+        for member in [p, d] { member.channel.close() }
+        for task in tasks { await task.value }
     }
 }

@@ -144,7 +144,7 @@ import Wire
         let untouched = Self.page(try Self.memory(filled: false), 0)
         for _ in 0..<20 {
             let target = try Self.memory(filled: false)
-            guard case .complete(let end) = Self.receive(stream, known: known, random: &random, memory: target) else {
+            guard case .complete(let end, _) = Self.receive(stream, known: known, random: &random, memory: target) else {
                 Issue.record("not complete")
                 return
             }
