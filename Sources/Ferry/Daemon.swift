@@ -173,7 +173,7 @@ struct Daemon {
         return [
             "worker", "--join", "unix:\(folder)/gateway", "--name", worker.name, "--role", worker.roles.description, "--supervised", "--share",
             String(plan.workers.count),
-        ] + place + settings.arguments(sections: ["model", "engine", "log", "fleet"]) + weights
+        ] + place + settings.arguments(sections: ["model", "engine", "log", "fleet", "kv"]) + weights
     }
 
     /// One line on standard output that scripts wait for.

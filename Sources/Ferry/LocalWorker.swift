@@ -56,7 +56,9 @@ struct LocalWorker {
         let dtype = form.operandForm.name
         let fingerprint = "\(weights.fingerprint)-\(dtype)-\(team.instructionSet.name)"
         let keyValueFingerprint = Digest(of: "\(fingerprint) \(weights.keyValueGeometry) \(Page.tokens)").low
-        let station = KeyValueStation(memory: memory, fingerprint: keyValueFingerprint, vocabulary: shape.vocabulary)
+        let coding = KeyValueCoding(
+            geometry: weights.keyValueGeometry, calibration: nil, threads: settings.integer("kv.codec_threads"), on: instructionSet)
+        let station = KeyValueStation(memory: memory, coding: coding, fingerprint: keyValueFingerprint, vocabulary: shape.vocabulary)
         let worker = try Worker(
             thread: WorkerThread(name: "engine"),
             limits: SchedulerLimits(

@@ -1,5 +1,6 @@
 internal import Platform
 internal import Server
+internal import Wire
 
 /// A request that a worker or the preparer works on, from arrival to its last byte. Reactor thread.
 ///
@@ -10,6 +11,8 @@ final class ActiveRequest {
     let route: Route
     let exchange: Exchange
     let arrived: MonotonicInstant
+    /// How its KV travels.
+    let profile: TransferProfile
     /// When the answer is worth nothing any more.
     var deadline: MonotonicInstant
     /// Nil for what generates nothing; given back as soon as the request is over, before the client has read the last byte.
@@ -28,12 +31,16 @@ final class ActiveRequest {
         var isRefusal = false
     }
 
-    init(_ number: UInt64, id: String, route: Route, _ exchange: Exchange, arrived: MonotonicInstant, deadline: MonotonicInstant) {
+    init(
+        _ number: UInt64, id: String, route: Route, _ exchange: Exchange, arrived: MonotonicInstant, deadline: MonotonicInstant,
+        profile: TransferProfile
+    ) {
         self.number = number
         self.id = id
         self.route = route
         self.exchange = exchange
         self.arrived = arrived
+        self.profile = profile
         self.deadline = deadline
     }
 

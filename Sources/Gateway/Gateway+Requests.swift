@@ -80,8 +80,9 @@ extension Gateway: RequestActor {
         guard !isDraining else { throw APIError(.draining, "this server is shutting down and takes no new work", retryAfter: .seconds(5)) }
         guard let channel else { throw APIError(.modelLoading, "the model is not ready yet", retryAfter: .seconds(2)) }
         let timeout = min(configuration.requestTimeout, try RequestTimeout.read(exchange.head) ?? configuration.requestTimeout)
+        let profile = try TransferProfileHeader.read(exchange.head, configuration.transferProfiles)
         let request = ActiveRequest(
-            nextRequest(), id: id, route: route, exchange, arrived: arrived, deadline: arrived.advanced(by: timeout))
+            nextRequest(), id: id, route: route, exchange, arrived: arrived, deadline: arrived.advanced(by: timeout), profile: profile)
         if route.generates {
             // Four bytes a token is what English text has; the prompt's real length replaces it. A prompt that is longer than a
             // sequence can be will be refused when it has been read, and keeps nobody waiting until then.
@@ -146,7 +147,7 @@ extension Gateway: RequestActor {
         }
         let ids = (0..<count).map { _ in nextSequence() }
         let commands = ids.indices.map { index in
-            WorkerCommand.start(sequence(ids, index, prepared, deadline: request.deadline))
+            WorkerCommand.start(sequence(ids, index, prepared, deadline: request.deadline, profile: request.profile))
         }
         do {
             try channel.send(commands)
@@ -187,7 +188,7 @@ extension Gateway: RequestActor {
     }
 
     private func sequence(
-        _ ids: [SequenceID], _ index: Int, _ prepared: PreparedGeneration, deadline: MonotonicInstant
+        _ ids: [SequenceID], _ index: Int, _ prepared: PreparedGeneration, deadline: MonotonicInstant, profile: TransferProfile
     ) -> SequenceRequest {
         let options = prepared.options
         let choice = index % options.choices
@@ -199,7 +200,7 @@ extension Gateway: RequestActor {
         sampling.minTokens = min(sampling.minTokens, prompt.maxTokens)
         return SequenceRequest(
             id: ids[index], prompt: prompt.tokens, sampling: sampling, priority: options.priority, deadline: deadline,
-            cacheSalt: options.cacheSalt, sibling: choice == 0 ? nil : ids[index - choice])
+            cacheSalt: options.cacheSalt, sibling: choice == 0 ? nil : ids[index - choice], profile: profile)
     }
 
     static func isJSON(_ contentType: String) -> Bool {

@@ -18,6 +18,9 @@ package struct GatewayConfiguration: Sendable {
     /// `max_tokens` of completions that name none. OpenAI's default.
     package var completionTokens = 16
 
+    /// How KV travels between workers.
+    package var transferProfiles = TransferProfiles()
+
     package init() {
         do { keys = try APIKeys() } catch { preconditionFailure("no keys are no bad keys: \(error)") }
     }

@@ -119,6 +119,14 @@ extension SettingKey {
             name: "fleet.lease", kind: .seconds(1...3600), fallback: "30",
             meaning: "seconds that finished KV is kept for a worker that gives no sign of wanting it"),
 
+        SettingKey(
+            name: "kv.profile", kind: .text, fallback: "lossless",
+            meaning: "how KV travels between workers: raw, lossless or one of kv.allowed"),
+        SettingKey(
+            name: "kv.allowed", kind: .text, fallback: "",
+            meaning: "lossy profiles that may be used, with spaces between, as ferry codec measures them: \"kvserve-default had/mm(k16,v16)/rans\"; requests choose with x-ferry-kv-profile"),
+        SettingKey(name: "kv.codec_threads", kind: .integer(1...64), fallback: "1", meaning: "threads that code and decode KV beside those that compute, in each worker"),
+
         SettingKey(name: "admin.listen", kind: .list, fallback: "127.0.0.1:9090", meaning: "addresses of health and metrics; keep them private"),
         SettingKey(
             name: "admin.stall_after", kind: .seconds(1...3600), fallback: "30",

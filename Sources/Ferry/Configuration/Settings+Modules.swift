@@ -2,8 +2,10 @@ internal import Admin
 internal import Foundation
 internal import Gateway
 internal import HTTP
+internal import KVCodec
 internal import Reactor
 internal import Server
+internal import Wire
 
 /// Settings as the configuration structs of the modules. Each says what is wrong by the key's name.
 extension Settings {
@@ -44,6 +46,31 @@ extension Settings {
         return limits
     }
 
+    /// Lossless ways are always allowed; others where they are named.
+    func transferProfiles() throws(ConfigurationError) -> TransferProfiles {
+        var profiles = TransferProfiles()
+        func profile(_ text: String, _ key: String) throws(ConfigurationError) -> TransferProfile {
+            let parsed: KeyValueProfile
+            do throws(KeyValueProfileError) { parsed = try KeyValueProfile(text) } catch { throw ConfigurationError("\(key): \(error)") }
+            guard parsed.name.utf8.count <= TransferProfile.longestName else {
+                throw ConfigurationError("\(key): a profile of \(parsed.name.utf8.count) bytes, at most \(TransferProfile.longestName) were expected")
+            }
+            return TransferProfile(name: parsed.name, isExact: parsed.isLossless)
+        }
+        for name in ["raw", "lossless"] { profiles.allowed[name] = try profile(name, "kv.profile") }
+        for name in text("kv.allowed").split(separator: " ") {
+            let parsed = try profile(String(name), "kv.allowed")
+            profiles.allowed[String(name)] = parsed
+            profiles.allowed[parsed.name] = parsed
+        }
+        let standard = try profile(text("kv.profile"), "kv.profile")
+        guard standard.isExact || profiles.allowed[standard.name] != nil else {
+            throw ConfigurationError("kv.profile is \(standard.name), which is lossy and not in kv.allowed")
+        }
+        profiles.standard = standard
+        return profiles
+    }
+
     fileprivate func keys() throws(ConfigurationError) -> APIKeys {
         var keys = list("gateway.api_keys")
         let file = path("gateway.api_keys_file")
@@ -75,6 +102,7 @@ extension GatewayConfiguration {
         bufferLimit = settings.bytes("gateway.max_buffered")
         bodyLimit = settings.bytes("gateway.max_body")
         requestTimeout = settings.seconds("gateway.request_timeout")
+        transferProfiles = try settings.transferProfiles()
         let places = settings.integer("engine.waiting_sequences") + settings.integer("engine.running_sequences")
         guard admission.sequences <= places else {
             throw ConfigurationError(
