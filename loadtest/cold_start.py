@@ -6,9 +6,10 @@ in memory; later starts with nothing in memory (cold); and starts right after an
 loads, and of its largest worker. Loopback only; what is made goes to a temporary folder and is removed.
 
     python3 loadtest/cold_start.py [DIRECTORY | --shape smollm2-360m] [--ferry .build/release/ferry] [--weights bf16,enec] [--runs 3]
-                                   [--load auto] [--forms raw,storage,serving] [--folder DIR] [--json]
+                                   [--load auto] [--forms raw,storage,serving] [--folder DIR] [--disk-limit 200] [--json]
 """
 import argparse
+import glob
 import json
 import os
 import signal
@@ -40,6 +41,26 @@ def forget(*folders):
         return "caches may not be dropped here: the files' pages were given back one by one"
 
 
+def limit_disk(folder, megabytes):
+    """Keeps this process and its children to so many megabytes per second read from the folder's disk. Needs root."""
+    number = os.stat(folder).st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    if os.path.exists(f"/sys/dev/block/{device}/partition"):
+        with open(f"/sys/dev/block/{device}/../dev") as file:
+            device = file.read().strip()
+    old, new = "/sys/fs/cgroup/blkio", "/sys/fs/cgroup"
+    group = os.path.join(old if os.path.isdir(old) else new, "ferry-cold-start")
+    try:
+        os.makedirs(group, exist_ok=True)
+        name, text = ("blkio.throttle.read_bps_device", f"{device} {megabytes * 10**6}") if os.path.isdir(old) else (
+            "io.max", f"{device} rbps={megabytes * 10**6}")
+        for file, content in (name, text), ("cgroup.procs", str(os.getpid())):
+            with open(os.path.join(group, file), "w") as opened:
+                opened.write(content)
+    except OSError as error:
+        raise SystemExit(f"the disk {device} cannot be limited here: {error}")
+
+
 def status(pid, key):
     with open(f"/proc/{pid}/status") as file:
         return next((int(line.split()[1]) * 1024 for line in file if line.startswith(key + ":")), 0)
@@ -57,7 +78,14 @@ def children(pid):
     return found
 
 
-def start(arguments, model, weights, cache):
+def wait_for_image(cache, most=120):
+    """The image that a server writes beside serving, so that later starts find it."""
+    end = time.monotonic() + most
+    while time.monotonic() < end and not glob.glob(os.path.join(cache, "weights", "*.weights")):
+        time.sleep(0.1)
+
+
+def start(arguments, model, weights, cache, waits_for_image=False):
     """Seconds until requests are answered, peaks of memory, and where the weights came from."""
     begin = time.monotonic()
     server = subprocess.Popen(
@@ -77,6 +105,8 @@ def start(arguments, model, weights, cache):
                 admin = line.strip().removeprefix("admin on ")
         metrics = urllib.request.urlopen(admin + "/metrics").read().decode()
         load = next(line for line in metrics.splitlines() if line.startswith("ferry_model_load_seconds{"))
+        if waits_for_image and 'source="memory"' in load:
+            wait_for_image(cache)
         return {
             "seconds": seconds, "load_seconds": float(load.split()[-1]), "source": load.partition('source="')[2].partition('"')[0],
             "gateway": status(server.pid, "VmHWM"), "worker": max((status(pid, "VmHWM") for pid in children(server.pid)), default=0)}
@@ -93,7 +123,7 @@ def measure(arguments, model, weights, cache):
     """The first start, and the medians of cold and of warm ones."""
     results = {}
     results["how"] = forget(model, cache)
-    first = start(arguments, model, weights, cache)
+    first = start(arguments, model, weights, cache, waits_for_image=arguments.load == "auto")
     cold, warm = [], []
     for _ in range(arguments.runs):
         forget(model, cache)
@@ -119,10 +149,13 @@ def main():
     options.add_argument("--load", default="auto")
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("--folder", help="where models and caches are made: on the disk that is to be measured")
+    options.add_argument("--disk-limit", type=int, metavar="MB", help="so many megabytes per second of the disk at most (root, Linux control groups)")
     options.add_argument("--json", action="store_true")
     arguments = options.parse_args()
     rows, how = [], ""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        if arguments.disk_limit:
+            limit_disk(folder, arguments.disk_limit)
         source = arguments.directory
         if source is None:
             source = os.path.join(folder, arguments.shape)

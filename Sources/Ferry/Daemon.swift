@@ -15,6 +15,7 @@ internal import Telemetry
 internal import Tokenization
 internal import Transfer
 internal import UnixSignals
+internal import Weights
 internal import Wire
 
 /// The gateway process: starts and supervises the workers of its plan, lets others join, serves until a signal, drains.
@@ -95,6 +96,7 @@ struct Daemon {
             guard stop.reason == nil, !gateway.status.isDraining else { return }
             for endpoint in bound { announce("listening", endpoint, encrypted: tls != nil) }
             for endpoint in adminBound { announce("admin", endpoint, encrypted: false) }
+            if let later = prepared?.later { Self.write(later, logger) }
             if tls == nil, configuration.keys.isEmpty, let first = bound.first { suggest(first, model: model.name) }
         }
 
@@ -151,6 +153,18 @@ struct Daemon {
         for warning in prepared.warnings { logger.warning("\(warning)") }
         for note in prepared.notes { logger.info("\(note)") }
         return prepared
+    }
+
+    /// Writes an image on a thread of its own; the end of the process ends it.
+    private static func write(_ image: LaterImage, _ logger: Logger) {
+        SystemThread.start(name: "image") {
+            do throws(FileError) {
+                try image.write()
+                logger.info("an image of the weights for later starts is in \(image.path)")
+            } catch {
+                logger.warning("no image of the weights is kept for later starts: \(error)")
+            }
+        }
     }
 
     /// How a worker of this machine is started: as this program, with the same model and engine settings, over sockets that only this user reaches.

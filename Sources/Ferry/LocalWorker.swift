@@ -94,6 +94,8 @@ struct LocalWorker {
         let arguments: [String]
         /// Held as long as workers may need what is in this process's memory.
         let weights: DecoderWeights
+        /// What is to be written beside serving.
+        let later: LaterImage?
         let warnings: [String]
         let notes: [String]
     }
@@ -116,7 +118,7 @@ struct LocalWorker {
         let arguments = if case .memory(let path?) = origin.source { ["--image", path] } else { ["--set", "model.load=image"] }
         return Prepared(
             digest: weights.fingerprint.description, dtype: form.operandForm.name, source: origin.source.name, arguments: arguments, weights: weights,
-            warnings: origin.warnings, notes: origin.notes + origin.rounded)
+            later: origin.later, warnings: origin.warnings, notes: origin.notes + origin.rounded)
     }
 
     /// How `model.load` wants it.

@@ -85,12 +85,6 @@ package struct FileDraft: ~Copyable, @unchecked Sendable {
         return try body(&span)
     }
 
-    /// Digest of the bytes at `range` as they are now.
-    package func digest(of range: Range<Int>) -> Digest {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of a draft of \(count)")
-        return Digest(of: unsafe RawSpan(_unsafeStart: base! + range.lowerBound, byteCount: range.count))
-    }
-
     /// Writes `bytes` at `offset`.
     package mutating func replace(at offset: Int, with bytes: RawSpan) {
         precondition(

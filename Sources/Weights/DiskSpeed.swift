@@ -14,7 +14,7 @@ package struct DiskSpeed: Sendable, Equatable {
     }
 
     /// What was measured longer ago is measured again.
-    package static let mostAge: Duration = .seconds(7 * 86_400)
+    package static let mostAge: Duration = .seconds(86_400)
     /// Bytes that are read to measure, and the least that say something.
     private static let sampleBytes = 64 << 20
     private static let leastBytes = 8 << 20

@@ -24,8 +24,20 @@ package struct LoadChoice: Sendable, Equatable {
     }
 
     package let way: Way
+    /// Whether what is decoded into memory is also to be written as an image, beside serving: reading an image that is still in memory
+    /// takes no time.
+    package let keepsImage: Bool
     /// For the log.
     package let sentence: String
+
+    /// Less than this part of an image's time makes decoding the way: speeds are guesses, and an image is shared and can be paged out.
+    private static let margin = 0.8
+
+    /// There is no image yet, and one of about `bytes` bytes can be written while others are served: nothing needs to be weighed.
+    package init(keepingImageOf bytes: Int) {
+        (way, keepsImage) = (.memory, true)
+        sentence = "decoding the packed weights into memory; an image of about \(size(bytes)) is written meanwhile for later starts"
+    }
 
     /// - Parameters:
     ///   - packed: the packed files.
@@ -33,6 +45,7 @@ package struct LoadChoice: Sendable, Equatable {
     ///   - image: the image that there is.
     ///   - newImage: bytes of the image that there would be.
     package init(packed: Size, decoded: Int, image: Size?, newImage: Int, speeds: LoadSpeeds) {
+        keepsImage = false
         guard let packedDisk = speeds.packedDisk, let imageDisk = speeds.imageDisk, packedDisk > 0, imageDisk > 0, speeds.decoding > 0 else {
             way = .image
             sentence = "the weights are read from an image in the cache: the disk's speed could not be measured"
@@ -40,8 +53,7 @@ package struct LoadChoice: Sendable, Equatable {
         }
         let reading = Double(image?.cold ?? newImage) / imageDisk
         let decoding = max(Double(image == nil ? packed.bytes : packed.cold) / packedDisk, Double(decoded) / speeds.decoding)
-        // Equal: an image is shared by all that map it and can be paged out.
-        way = decoding < reading ? .memory : .image
+        way = decoding < reading * Self.margin ? .memory : .image
         let disks = packedDisk == imageDisk
             ? "the disk gives \(rate(packedDisk))" : "the disks give \(rate(packedDisk)) and \(rate(imageDisk))"
         let packedText = "\(size(packed.bytes)) of packed weights (\(seconds(decoding)))"

@@ -143,7 +143,7 @@ struct WeightBuilder {
                     row += source.rows
                 }
             }
-            if digesting { header.entries[index].digest = draft.digest(of: entry.range) }
+            if digesting { header.entries[index].digest = draft.change(entry.range) { team.digest(ofPiecesOf: $0.bytes) } }
             progress(steps.end(operand))
         }
         draft.replace(at: 0, with: header.encoded().rawSpan)

@@ -13,6 +13,7 @@ package import Platform
 ///     72     entries: 2 name length, name, 1 form, 1 weight form, 8 rows, 8 columns, 8 offset, 8 bytes, 16 digest
 ///            16 digest of all header bytes before it
 ///
+/// The digest of a part is that of its pieces (`ThreadTeam.digest(ofPiecesOf:)`).
 /// Parts follow in the order of their entries, each on a multiple of 4096 bytes, zeroes between.
 package struct WeightImageHeader: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
@@ -46,7 +47,7 @@ package struct WeightImageHeader: Sendable, Equatable {
     package var imageBytes: Int
     package var entries: [Entry]
 
-    package static let formatVersion: UInt32 = 1
+    package static let formatVersion: UInt32 = 2
     package static let alignment = 4096
     /// Beyond: refused.
     package static let largestHeader = 64 << 20

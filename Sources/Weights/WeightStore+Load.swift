@@ -1,6 +1,5 @@
 package import Kernels
 internal import Platform
-internal import Synchronization
 
 extension WeightStore {
     /// The weights of `checkpoint` for `plan`: its own files where these are packed in the order of the kernels and `form` is enec; else an
@@ -32,8 +31,9 @@ extension WeightStore {
         } else if !inMemory {
             origin.warnings.append("the weights are kept in memory only: no cache folder is set")
         }
-        let (store, path) = try self.inMemory(builder, key, isShared: options.isShared, team: team, progress: progress)
-        origin.source = .memory(path: path)
+        let (store, file) = try self.inMemory(builder, key, isShared: options.isShared, team: team, progress: progress)
+        origin.source = .memory(path: options.isShared ? file.path : nil)
+        if choice?.keepsImage == true, let folder { origin.later = LaterImage(file: file, path: path(of: key, in: folder)) }
         return (store, origin)
     }
 
@@ -43,6 +43,7 @@ extension WeightStore {
     ) throws(CheckpointError) -> LoadChoice? {
         guard options.mode == .automatic, builder.checkpoint.isPacked, let folder else { return nil }
         let path = path(of: key, in: folder)
+        if options.isShared, !FileStamp.isReadable(path) { return LoadChoice(keepingImageOf: builder.expectedBytes) }
         return try LoadSurvey(builder, image: path, cache: folder, team: team).choice(options.speeds)
     }
 
@@ -92,10 +93,10 @@ extension WeightStore {
         }
     }
 
-    /// An image in memory: this process's only, or under the returned path for others too while the store lives.
+    /// An image in memory: this process's only, or under the path of the returned file for others too while the store lives.
     static func inMemory(
         _ builder: WeightBuilder, _ key: WeightImageHeader.Key, isShared: Bool = false, team: ThreadTeam, progress: (WeightProgress) -> Void
-    ) throws(CheckpointError) -> (store: WeightStore, path: String?) {
+    ) throws(CheckpointError) -> (store: WeightStore, file: MappedFile) {
         let layout = try builder.layout(key, team: team, progress: progress)
         let purpose = "the weights of \(builder.checkpoint.directory)"
         let bytes = layout.header.imageBytes
@@ -111,7 +112,7 @@ extension WeightStore {
         } catch {
             preconditionFailure("\(error)")
         }
-        return (store(of: file, builder.plan, key), isShared ? file.path : nil)
+        return (store(of: file, builder.plan, key), file)
     }
 
     /// An image that was just made in memory: its digests need no check, nor do its panels.
@@ -135,17 +136,11 @@ extension WeightStore {
         progress: (WeightProgress) -> Void = { _ in }
     ) throws(WeightImageError) {
         let header = try Self.header(of: file, for: plan, key)
-        let groups = Self.groups(header.entries.map(\.range.count))
-        let ahead = ReadAhead(ReadAheadPlan(groups.map { group in group.map { .init(file: 0, range: header.entries[$0].range) } }), of: [file])
-        let damaged = Mutex<String?>(nil)
-        for (step, group) in groups.enumerated() {
+        let ahead = ReadAhead(ReadAheadPlan(header.entries.map { [.init(file: 0, range: $0.range)] }), of: [file])
+        for (step, entry) in header.entries.enumerated() {
             ahead.begin(step)
-            team.run(chunks: group.count) { index in
-                let entry = header.entries[group.lowerBound + index]
-                if Digest(of: file.bytes.extracting(entry.range)) != entry.digest { damaged.withLock { $0 = entry.name } }
-            }
-            if let part = damaged.withLock({ $0 }) { throw .damaged(part: part) }
-            let end = header.entries[group.upperBound - 1].range.upperBound
+            guard team.digest(ofPiecesOf: file.bytes.extracting(entry.range)) == entry.digest else { throw .damaged(part: entry.name) }
+            let end = step == header.entries.count - 1 ? header.imageBytes : entry.range.upperBound
             progress(WeightProgress(stage: .reading, doneBytes: end, totalBytes: header.imageBytes, readBytes: end))
         }
         try self.init(file, header, key) { entry, offsets in
@@ -179,18 +174,5 @@ extension WeightStore {
             parts[entry.name] = part
         }
         self.init(key, parts: parts)
-    }
-
-    /// Consecutive parts that are checked together: enough for all threads, and often enough to show how far it is.
-    private static func groups(_ sizes: [Int]) -> [Range<Int>] {
-        var groups: [Range<Int>] = []
-        var (first, bytes) = (0, 0)
-        for (index, size) in sizes.enumerated() {
-            bytes += size
-            guard bytes >= ReadAheadPlan.defaultWindow || index == sizes.count - 1 else { continue }
-            groups.append(first..<index + 1)
-            (first, bytes) = (index + 1, 0)
-        }
-        return groups
     }
 }

@@ -29,7 +29,7 @@ package struct WeightStore: Sendable {
     package static let layoutVersion: UInt32 = 1
 
     /// Where weights came from, and what the operator should know about it.
-    package struct Origin: Sendable, Equatable {
+    package struct Origin: Sendable {
         package enum Source: Sendable, Equatable {
             /// Nothing was made: the packed model's files are computed on as they are.
             case packed(directory: String)
@@ -61,6 +61,8 @@ package struct WeightStore: Sendable {
         package var rounded: [String]
         /// Why the weights come from there, where that was a choice.
         package var notes: [String] = []
+        /// What is to be written beside serving, for the starts to come.
+        package var later: LaterImage?
     }
 
     package var form: WeightForm { key.weights }

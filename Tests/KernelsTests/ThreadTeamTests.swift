@@ -1,4 +1,5 @@
 import Kernels
+import Platform
 import Synchronization
 import Testing
 
@@ -11,6 +12,20 @@ import Testing
             let chunks = round % 23
             team.run(chunks: chunks) { chunk in counts.add(chunk) }
             #expect(counts.takeAndCheck(chunks))
+        }
+    }
+
+    @Test(arguments: [0, 1, 1 << 20, (1 << 20) + 1, 5 << 20, (5 << 20) - 7])
+    func `the digest of pieces is what its sentence says, on any number of threads`(count: Int) {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
+        var digests: [UInt8] = []
+        for start in stride(from: 0, to: count, by: 1 << 20) {
+            let digest = Digest(of: bytes.rawSpan.extracting(start..<min(count, start + (1 << 20))))
+            for word in [digest.low, digest.high] { for shift in 0..<8 { digests.append(UInt8(truncatingIfNeeded: word >> (8 * shift))) } }
+        }
+        let expected = Digest(of: digests.rawSpan)
+        for threads in [1, 2, 3] {
+            #expect(ThreadTeam(threads: threads, instructionSet: .scalar).digest(ofPiecesOf: bytes.rawSpan) == expected)
         }
     }
 

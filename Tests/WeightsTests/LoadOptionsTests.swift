@@ -107,7 +107,25 @@ import Testing
         #expect(seen.first?.stage == .repacking)
         seen = []
         _ = try load(LoadOptions(mode: .image)) { seen.append($0) }
-        #expect(seen.map(\.stage) == [.reading] && seen[0].share <= 1)
+        #expect(seen.count == 3 && seen.allSatisfy { $0.stage == .reading } && seen.map(\.share) == seen.map(\.share).sorted())
+        #expect(seen.last?.share == 1)
+    }
+
+    @Test(arguments: [WeightForm.bf16, .enec])
+    func `where others are served from memory, an image is written beside it, and the next start finds it`(form: WeightForm) throws {
+        let shared = LoadOptions(mode: .automatic, isShared: true)
+        let (store, origin) = try load(shared, weights: form)
+        guard case .memory(_?) = origin.source, let later = origin.later else { throw CheckpointError(file: "", reason: "\(origin.source)") }
+        #expect(origin.notes.count == 1 && origin.notes[0].hasPrefix("decoding the packed weights into memory"))
+        #expect(model.folder.names(in: "cache/weights") == [])
+        try later.write()
+        let (image, found) = try load(shared, weights: form)
+        #expect(found.source == .cache(path: later.path) && found.later == nil && found.warnings.isEmpty)
+        #expect(image.vector("norm") == store.vector("norm") && image.fingerprint == store.fingerprint)
+        if form == .bf16 { #expect(bytes(image) == bytes(store)) }
+        // Who wants nothing cached gets nothing cached, and a plain model has nothing to decode.
+        #expect(try load(LoadOptions(mode: .memory, isShared: true), weights: form).origin.later == nil)
+        #expect(try load(shared, "plain", weights: form).origin.later == nil)
     }
 
     @Test func `a damaged tensor is named whichever way it would have been taken`() throws {

@@ -133,7 +133,7 @@ import Testing
             var lying = image
             let old = lying[place.lowerBound + offset]
             lying[place.lowerBound + offset] = old & 7 == 7 ? 0 : old | 7
-            header.entries[0].digest = Digest(of: Array(lying[place]).rawSpan)
+            header.entries[0].digest = team.digest(ofPiecesOf: Array(lying[place]).rawSpan)
             lying.replaceSubrange(0..<header.encoded().count, with: header.encoded())
             folder.write("cache/weights/" + path(origin).split(separator: "/").last!, lying)
             let (_, again) = try WeightStore.load(checkpoint, plan: plan, weights: .enec, cache: cache, team: team)
