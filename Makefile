@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := build
 .PHONY: build run test bench micro codecs install-libraries install-clients clean sanitize
 
-LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev pkg-config
+LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev liblz4-dev pkg-config
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 FERRY := .build/release/ferry

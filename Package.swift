@@ -55,6 +55,7 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CLinux"),
         .target(
             name: "CKernels", exclude: ["README.md"],
@@ -74,6 +75,7 @@ let package = Package(
         .target(name: "Server", dependencies: ["Platform", "Reactor", "HTTP"]),
         .target(name: "Weights", dependencies: ["Platform", "Kernels", "Inference"], exclude: ["ENECFormat.md"]),
         .target(name: "KVCache", dependencies: ["Platform", "Inference"]),
+        .target(name: "KVCodec", dependencies: ["CLZ4", "Platform", "Kernels", "Inference"], exclude: ["KVFormat.md"]),
         .target(name: "Model", dependencies: ["Platform", "Kernels", "Inference", "Weights"]),
         // Level 4
         .target(name: "Scheduling", dependencies: ["Platform", "Inference", "Wire", "KVCache"]),
@@ -95,7 +97,7 @@ let package = Package(
             name: "Ferry",
             dependencies: [
                 "Platform", "Inference", "Telemetry", "Kernels", "Reactor", "HTTP", "Server", "Wire", "Tokenization", "Weights",
-                "KVCache", "Model", "Scheduling", "Routing", "Engine", "Transfer", "Gateway", "Admin",
+                "KVCache", "KVCodec", "Model", "Scheduling", "Routing", "Engine", "Transfer", "Gateway", "Admin",
                 argumentParser, logging, yaml, lifecycle, signals,
             ]
         ),
@@ -112,6 +114,7 @@ let package = Package(
         test("Server", ["Platform", "Reactor", "HTTP", "Server"]),
         test("Weights", ["Platform", "Kernels", "Inference", "Weights"]),
         test("KVCache", ["Inference", "KVCache"]),
+        test("KVCodec", ["Platform", "Kernels", "KVCodec"]),
         test("Model", ["Platform", "Kernels", "Inference", "Weights", "Model"]),
         test("Scheduling", ["Platform", "Inference", "Wire", "KVCache", "Scheduling"]),
         test("Routing", ["Platform", "Inference", "Wire", "Routing"]),

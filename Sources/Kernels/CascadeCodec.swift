@@ -48,3 +48,37 @@ extension BlockCodec {
         return count
     }
 }
+
+extension CascadeCodec {
+    /// Codes some of `elements` as one block, to `out` from `place` on, which has the bound and the slack there; returns how many bytes it takes.
+    package func encode(
+        _ elements: [UInt16], _ range: Range<Int>, into out: inout [UInt8], at place: Int, on set: InstructionSet
+    ) -> Int {
+        precondition(type.byteCount == 2 && range.lowerBound >= 0 && range.upperBound <= elements.count, "elements \(range) of \(elements.count)")
+        precondition((1...blockElements).contains(range.count), "a block of \(range.count) elements")
+        let room = bound(elements: range.count) + BlockSlack.bytes
+        precondition(place >= 0 && place + room <= out.count, "\(room) bytes at \(place) of \(out.count)")
+        return unsafe elements.withUnsafeBufferPointer { elements in
+            unsafe out.withUnsafeMutableBufferPointer { out in
+                guard let from = elements.baseAddress, let to = out.baseAddress else { return 0 }
+                return unsafe ck_cascade_encode(set.cSet, type.cType, from + range.lowerBound, range.count, to + place)
+            }
+        }
+    }
+
+    /// The other way; false when `bytes[block]` are no block of that many elements. The slack stands behind the block.
+    package func decode(
+        _ bytes: [UInt8], _ block: Range<Int>, into elements: inout [UInt16], _ range: Range<Int>, on set: InstructionSet
+    ) -> Bool {
+        precondition(type.byteCount == 2 && range.lowerBound >= 0 && range.upperBound <= elements.count, "elements \(range) of \(elements.count)")
+        precondition(range.count <= blockElements, "a block of \(range.count) elements")
+        precondition(block.lowerBound >= 0 && block.upperBound <= bytes.count - BlockSlack.bytes, "block \(block) of \(bytes.count) bytes")
+        return unsafe bytes.withUnsafeBufferPointer { bytes in
+            unsafe elements.withUnsafeMutableBufferPointer { elements in
+                guard let from = bytes.baseAddress, let to = elements.baseAddress else { return false }
+                return unsafe ck_cascade_decode(
+                    set.cSet, type.cType, from + block.lowerBound, block.count, range.count, to + range.lowerBound)
+            }
+        }
+    }
+}

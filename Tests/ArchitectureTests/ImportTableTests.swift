@@ -16,6 +16,7 @@ private let table: [(level: Int, target: String, imports: Set<String>)] = [
     (3, "Server", ["Platform", "Reactor", "HTTP"]),
     (3, "Weights", ["Platform", "Kernels", "Inference"]),
     (3, "KVCache", ["Platform", "Inference"]),
+    (3, "KVCodec", ["CLZ4", "Platform", "Kernels", "Inference"]),
     (4, "Model", ["Platform", "Kernels", "Inference", "Weights"]),
     (4, "Scheduling", ["Platform", "Inference", "Wire", "KVCache"]),
     (5, "Engine", ["Platform", "Inference", "Telemetry", "Kernels", "Wire", "KVCache", "Weights", "Model", "Scheduling"]),

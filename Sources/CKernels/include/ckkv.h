@@ -4,7 +4,7 @@
 // [dimension][token]. Symbols are bytes [rows][columns] without gaps. "rows" functions have one parameter per row, "columns" functions one per
 // column. Rows and columns may be any number, 0 included; nothing outside them is touched unless a slack is named.
 //
-// Every instruction set gives equal bits. f32 arithmetic is as written; fma() means one rounding.
+// Every instruction set gives equal bits, but for which NaN it is. f32 arithmetic is as written; fma() means one rounding.
 #pragma once
 
 #include "ckernels.h"
@@ -51,7 +51,7 @@ void ck_kv_product(ck_isa isa, const float *in, size_t in_stride, size_t rows, s
                    float *out, size_t out_stride);
 
 // ---- Ranges -----------------------------------------------------------------------------------------------------------------
-// The least and the greatest of each row or column; NaN are passed over. Of nothing, or of NaN only: 0 and 0.
+// The least and the greatest of each row or column; NaN are passed over. Of nothing, or of NaN only: 0 and 0. A zero is +0.
 
 void ck_kv_range_rows(ck_isa isa, const float *plane, size_t stride, size_t rows, size_t columns, float *least, float *greatest);
 void ck_kv_range_columns(ck_isa isa, const float *plane, size_t stride, size_t rows, size_t columns, float *least, float *greatest);
@@ -93,7 +93,8 @@ void ck_kv_codebook(ck_isa isa, const float *plane, size_t stride, size_t rows, 
 void ck_kv_look_up(ck_isa isa, const uint8_t *symbols, size_t rows, size_t columns, const float levels[256], const float *step, float *plane,
                    size_t stride);
 
-/// FP8 E4M3 (4 exponent bits, bias 7, no infinities, greatest 448, 0x7F is NaN) of x * row[r] * column[c], rounded to nearest even, saturating.
+/// FP8 E4M3 (4 exponent bits, bias 7, no infinities, greatest 448, 0x7F and 0xFF are NaN, written as 0x7F) of x * row[r] * column[c], rounded to
+/// nearest even, saturating.
 void ck_kv_to_fp8(ck_isa isa, const float *plane, size_t stride, size_t rows, size_t columns, const float *row, const float *column,
                   uint8_t *symbols);
 void ck_kv_from_fp8(ck_isa isa, const uint8_t *symbols, size_t rows, size_t columns, const float *row, const float *column, float *plane,
@@ -126,15 +127,16 @@ void ck_kv_unpack_bits(ck_isa isa, const uint8_t *in, size_t count, unsigned bit
 
 /// What coding with one set of frequencies needs; made by ck_rans_prepare, read by the kernels of every instruction set. 64-byte aligned.
 typedef struct ck_rans_table {
-    _Alignas(64) uint32_t reciprocal[CK_RANS_MANY];
-    uint32_t bias[CK_RANS_MANY];            // start, and what completes the state behind it
-    uint32_t shift[CK_RANS_MANY];
-    uint32_t limit[CK_RANS_MANY];           // the greatest state that takes the symbol without a word going out
-    uint32_t frequency[CK_RANS_MANY];       // | start << 16
-    uint8_t symbol[4096];                   // of a slot
+    _Alignas(64) uint32_t reciprocal[CK_RANS_MANY];     // ceil(2^(31 + shift) / frequency)
+    uint32_t code[CK_RANS_MANY];            // frequency | shift << 13 | start << 17; shift = ceil(log2(frequency))
+    uint32_t slot[4096];                    // symbol | (frequency - 1) << 8 | (slot - start) << 20
+    uint8_t symbol[256];                    // of a slot, if bits is 8
     uint8_t bits;                           // 8 or 12
     uint16_t symbols;
 } ck_rans_table;
+
+/// Bytes from one table to the next, for callers that do not see the type.
+static inline size_t ck_rans_table_bytes(void) { return sizeof(ck_rans_table); }
 
 /// Makes the table of `symbols` frequencies that sum to 1 << bits; a symbol of frequency 0 cannot be coded. bits is 8 with at most CK_RANS_FEW symbols,
 /// 12 with at most CK_RANS_MANY. False for frequencies that are no such table: then `table` holds anything.

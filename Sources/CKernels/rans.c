@@ -1,0 +1,159 @@
+// The public functions of rANS: argument checks, the ends of streams, tables.
+#include "chunk.h"
+#include "rans.h"
+
+static const ck_rans_kernels *kernels_on(ck_isa isa) {
+    switch (ck_codec_level(isa)) {
+    default: return &ck_rans_scalar;
+    }
+}
+
+static bool takes_lanes(size_t lanes) { return lanes == 32 || lanes == 64 || lanes == RANS_LANES; }
+
+size_t ck_rans_bound(size_t count, size_t lanes) { return 2 * count + sizeof(uint32_t) * lanes; }
+
+size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck_rans_run *runs, size_t count, uint8_t *out) {
+    assert(takes_lanes(lanes));
+    const ck_rans_kernels *kernels = kernels_on(isa);
+    _Alignas(64) uint32_t states[RANS_LANES];
+    for (size_t i = 0; i < lanes; i++) states[i] = RANS_LEAST;
+    uint8_t *words = out;
+    for (size_t i = 0; i < count; i++) {
+        words = kernels->encode(lanes, symbols, runs + i, states, words);
+        symbols += runs[i].count;
+    }
+    memcpy(words, states, lanes * sizeof *states);
+    return (size_t)(words - out) + lanes * sizeof *states;
+}
+
+bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols) {
+    assert(takes_lanes(lanes));
+    if (bytes % 2 || bytes < lanes * sizeof(uint32_t)) return false;
+    const ck_rans_kernels *kernels = kernels_on(isa);
+    _Alignas(64) uint32_t states[RANS_LANES];
+    const uint8_t *words = in + bytes - lanes * sizeof *states;
+    memcpy(states, words, lanes * sizeof *states);
+    for (size_t i = 0; i < lanes; i++)
+        if (states[i] < RANS_LEAST || states[i] >> 31) return false;
+    for (size_t i = 0; i < count; i++) symbols += runs[i].count;
+    for (size_t i = count; i-- > 0;) {
+        symbols -= runs[i].count;
+        words = kernels->decode(lanes, in, words, runs + i, states, symbols);
+        if (!words) return false;
+    }
+    for (size_t i = 0; i < lanes; i++)
+        if (states[i] != RANS_LEAST) return false;
+    return words == in;
+}
+
+bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *frequencies, size_t symbols) {
+    if (bits != 8 && bits != 12) return false;
+    if (symbols == 0 || symbols > (bits == 8 ? CK_RANS_FEW : CK_RANS_MANY)) return false;
+    const uint32_t all = 1u << bits;
+    uint32_t sum = 0;
+    for (size_t s = 0; s < symbols; s++) sum += frequencies[s];
+    if (sum != all) return false;
+    memset(table->reciprocal, 0, sizeof table->reciprocal);
+    memset(table->code, 0, sizeof table->code);
+    table->bits = (uint8_t)bits;
+    table->symbols = (uint16_t)symbols;
+    for (uint32_t s = 0, start = 0; s < CK_RANS_MANY; s++) {
+        const uint32_t frequency = s < symbols ? frequencies[s] : 0;
+        // Symbols that cannot be coded have a start too: kernels count the starts up to a slot.
+        table->code[s] = frequency | start << 17;
+        if (frequency == 0) continue;
+        const uint32_t shift = frequency > 1 ? 32 - (uint32_t)__builtin_clz(frequency - 1) : 0;
+        table->code[s] |= shift << 13;
+        table->reciprocal[s] = (uint32_t)((((uint64_t)1 << (31 + shift)) + frequency - 1) / frequency);
+        for (uint32_t i = 0; i < frequency; i++) table->slot[start + i] = s | (frequency - 1) << 8 | i << 20;
+        if (bits == 8) memset(table->symbol + start, (int)s, frequency);
+        start += frequency;
+    }
+    return true;
+}
+
+// ---- Frequencies --------------------------------------------------------------------------------------------------------------
+
+// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every machine
+// finds the same.
+static double gain(uint32_t count, uint32_t f) {
+    const double z = 1.0 / (2.0 * f + 1), square = z * z;
+    double sum = 0;
+    for (int k = 25; k > 0; k -= 2) sum = sum * square + 1.0 / k;
+    return 2 * z * sum * count;
+}
+
+typedef struct Margin {
+    double value;
+    size_t symbol;
+} Margin;
+
+static bool is_better(Margin a, Margin b) { return a.value > b.value || (a.value == b.value && a.symbol < b.symbol); }
+
+void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t *frequencies) {
+    assert((bits == 8 && symbols <= CK_RANS_FEW) || (bits == 12 && symbols <= CK_RANS_MANY));
+    assert(symbols > 0);
+    const uint32_t all = 1u << bits;
+    uint64_t total = 0;
+    for (size_t s = 0; s < symbols; s++) total += counts[s];
+    memset(frequencies, 0, symbols * sizeof *frequencies);
+    if (total == 0) {
+        frequencies[0] = (uint16_t)all;
+        return;
+    }
+    // Gains fall with the frequency, so the best frequencies are those of which no raised one is worth more than a lowered one. From the
+    // proportional ones it is a few steps there.
+    double up[CK_RANS_MANY] = {0}, down[CK_RANS_MANY] = {0};
+    uint32_t sum = 0;
+    for (size_t s = 0; s < symbols; s++) {
+        if (counts[s] == 0) continue;
+        const uint64_t share = ((uint64_t)counts[s] << bits) / total;
+        frequencies[s] = (uint16_t)(share ? share : 1);
+        sum += frequencies[s];
+        up[s] = gain(counts[s], frequencies[s]);
+        down[s] = frequencies[s] > 1 ? gain(counts[s], frequencies[s] - 1u) : INFINITY;
+    }
+    for (;;) {
+        Margin best = {-1, symbols}, least = {INFINITY, symbols};
+        for (size_t s = 0; s < symbols; s++) {
+            if (counts[s] == 0) continue;
+            if (is_better((Margin){up[s], s}, best)) best = (Margin){up[s], s};
+            if (frequencies[s] > 1 && !is_better((Margin){down[s], s}, least)) least = (Margin){down[s], s};
+        }
+        const bool exchange = sum == all;
+        if (exchange && (least.symbol == symbols || !is_better(best, least))) return;
+        const bool raise = sum <= all, lower = sum >= all;
+        if (raise) frequencies[best.symbol]++, sum++;
+        if (lower) frequencies[least.symbol]--, sum--;
+        const size_t changed[2] = {raise ? best.symbol : least.symbol, lower ? least.symbol : best.symbol};
+        for (size_t i = 0; i < 2; i++) {
+            const size_t s = changed[i];
+            up[s] = gain(counts[s], frequencies[s]);
+            down[s] = frequencies[s] > 1 ? gain(counts[s], frequencies[s] - 1u) : INFINITY;
+        }
+    }
+}
+
+// 65536 * log2(x), bit by bit.
+static uint32_t log2_fixed(uint32_t x) {
+    const uint32_t whole = 31 - (uint32_t)__builtin_clz(x);
+    uint64_t m = (uint64_t)x << (31 - whole);           // 1..2, as 1.31 bits
+    uint32_t result = whole;
+    for (int i = 0; i < 16; i++) {
+        m = m * m >> 31;
+        const uint32_t bit = (uint32_t)(m >> 32);
+        m >>= bit;
+        result = result << 1 | bit;
+    }
+    return result;
+}
+
+uint64_t ck_rans_cost(const uint32_t *counts, size_t symbols, unsigned bits, const uint16_t *frequencies) {
+    uint64_t cost = 0;
+    for (size_t s = 0; s < symbols; s++) {
+        if (counts[s] == 0) continue;
+        if (frequencies[s] == 0) return UINT64_MAX;
+        cost += counts[s] * (uint64_t)((bits << 16) - log2_fixed(frequencies[s]));
+    }
+    return cost >> 6;
+}

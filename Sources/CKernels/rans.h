@@ -1,0 +1,44 @@
+// Private: rANS streams. README.md has the format.
+#pragma once
+
+#include "include/ckkv.h"
+#include "kernels.h"
+
+#define RANS_LEAST 32768u       // states are RANS_LEAST..2^31-1 between symbols, and RANS_LEAST before the first
+#define RANS_LANES 128          // at most
+
+static inline uint32_t rans_frequency(uint32_t code) { return code & 0x1fff; }
+static inline uint32_t rans_shift(uint32_t code) { return code >> 13 & 15; }
+static inline uint32_t rans_start(uint32_t code) { return code >> 17; }
+
+typedef struct ck_rans_kernels {
+    // Codes the symbols of one run: the lanes' states and the place in the words move on.
+    uint8_t *(*encode)(size_t lanes, const uint8_t *symbols, const ck_rans_run *, uint32_t *states, uint8_t *words);
+    // Undoes it from `words` downwards; returns where it stopped, null if `least` is passed.
+    const uint8_t *(*decode)(size_t lanes, const uint8_t *least, const uint8_t *words, const ck_rans_run *, uint32_t *states, uint8_t *symbols);
+} ck_rans_kernels;
+
+extern const ck_rans_kernels ck_rans_scalar, ck_rans_avx2, ck_rans_avx512;
+
+// One symbol.
+static inline uint8_t *rans_put(const ck_rans_table *t, uint8_t symbol, uint32_t *state, uint8_t *words) {
+    const uint32_t code = t->code[symbol], frequency = rans_frequency(code), x = *state;
+    const bool full = x >> (31 - t->bits) >= frequency;
+    memcpy(words, &x, 2);
+    const uint32_t y = full ? x >> 16 : x;
+    const uint32_t quotient = (uint32_t)((uint64_t)(y + y) * t->reciprocal[symbol] >> 32) >> rans_shift(code);
+    *state = y + rans_start(code) + quotient * ((1u << t->bits) - frequency);
+    return words + 2 * full;
+}
+
+// One symbol back; reads the two bytes before `words` in any case.
+static inline const uint8_t *rans_get(const ck_rans_table *t, uint8_t *symbol, uint32_t *state, const uint8_t *words) {
+    const uint32_t slot = t->slot[*state & ((1u << t->bits) - 1)];
+    const uint32_t x = (*state >> t->bits) * ((slot >> 8 & 0xfff) + 1) + (slot >> 20);
+    const bool empty = x < RANS_LEAST;
+    uint16_t word;
+    memcpy(&word, words - 2, 2);
+    *symbol = (uint8_t)slot;
+    *state = empty ? x << 16 | word : x;
+    return words - 2 * empty;
+}

@@ -1,0 +1,3 @@
+// LZ4 blocks: a coder of KV symbols. Imported by KVCodec only.
+#pragma once
+#include <lz4.h>

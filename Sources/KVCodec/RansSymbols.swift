@@ -1,0 +1,321 @@
+import Kernels
+
+/// Interleaved rANS with a table for each run, or for each channel of a run where that takes fewer bits.
+///
+/// What a run's table is stands in the tables' section, for each run that is not empty: `Form`, then what it asks for.
+final class RansSymbols: SymbolCoder {
+    private enum Form: UInt8 {
+        /// The number of a table of the alphabet's family.
+        case family = 0
+        /// alphabet - 1 bytes: frequencies of 256; the last one is what is left.
+        case inline8 = 1
+        /// alphabet - 1 numbers: frequencies of 4096, varints, behind a 0 how many more zeros follow; the last one is what is left.
+        case inline12 = 2
+        /// The one symbol that occurs.
+        case single = 3
+        /// The number of a table of the family for each channel.
+        case channels = 4
+    }
+
+    private struct Member {
+        let family: SymbolFamily
+        /// Of its tables.
+        let first: Int
+    }
+
+    private let perChannel: Bool
+    private let most: Int
+    private var tables = RansTables()
+    private var members: [Member] = []
+    /// The numbers of tables for runs with frequencies of their own.
+    private var slots: [Int] = []
+    private var usedSlots = 0
+    private var counts = [UInt32](repeating: 0, count: 256)
+    private var channelCounts = [UInt32](repeating: 0, count: 256)
+    private var frequencies = [UInt16](repeating: 0, count: 256)
+    private var coarse = [UInt16](repeating: 0, count: 256)
+    private var choices: [UInt8] = []
+
+    init(perChannel: Bool, geometry: KeyValueGeometry) {
+        self.perChannel = perChannel
+        most = 8 + 2 * geometry.heads
+    }
+
+    /// Few enough that the final states cost little beside the symbols, many where vectors can use them.
+    static func lanes(_ symbols: Int) -> Int { symbols < 98_304 ? 32 : symbols < 262_144 ? 64 : 128 }
+
+    private func begin() {
+        tables.removeRuns()
+        usedSlots = 0
+        if members.count > most {
+            tables = RansTables()
+            members.removeAll()
+            slots.removeAll()
+        }
+    }
+
+    /// The number of a free table.
+    private func slot() -> Int {
+        if usedSlots == slots.count { slots.append(tables.append(1)) }
+        usedSlots += 1
+        return slots[usedSlots - 1]
+    }
+
+    private func member(_ run: SymbolRun) -> Int {
+        if let found = members.firstIndex(where: { $0.family.alphabet == run.alphabet && $0.family.style == run.style }) { return found }
+        let family = SymbolFamily(alphabet: run.alphabet, style: run.style)
+        members.append(Member(family: family, first: tables.append(family.count)))
+        return members.count - 1
+    }
+
+    private func table(_ index: Int, of member: Int) -> Int {
+        let number = members[member].first + index
+        if !tables.isPrepared(number) {
+            let family = members[member].family
+            let isTable = tables.prepare(
+                number, bits: family.bits, frequencies: family.frequencies, at: index * family.alphabet, symbols: family.alphabet)
+            precondition(isTable, "table \(index) of the family of \(family.alphabet) symbols")
+        }
+        return number
+    }
+
+    // MARK: Encoding
+
+    func encode(_ scratch: BlockScratch) {
+        begin()
+        if perChannel { turn(scratch, isInverse: false) }
+        var first = 0
+        for run in scratch.runs where run.count > 0 {
+            choose(run, at: first, scratch)
+            first += run.count
+        }
+        guard tables.symbols > 0 else { return }
+        scratch.codedCount = tables.encode(
+            perChannel ? scratch.turned : scratch.symbols, lanes: Self.lanes(tables.symbols), into: &scratch.coded, at: 0, on: scratch.set)
+    }
+
+    /// A bit, in the unit of costs.
+    private static let bit = 1024
+
+    private func choose(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch) {
+        for symbol in 0..<256 { counts[symbol] = 0 }
+        scratch.set.count(scratch.symbols, first..<first + run.count, into: &counts)
+        let used = (0..<run.alphabet).count { counts[$0] > 0 }
+        if used == 1, let symbol = (0..<run.alphabet).first(where: { counts[$0] > 0 }) {
+            scratch.tables.append(contentsOf: [Form.single.rawValue, UInt8(symbol)])
+            single(symbol)
+            return tables.appendRun(slots[usedSlots - 1], count: run.count)
+        }
+        RansTables.fit(counts, symbols: run.alphabet, bits: 12, into: &frequencies)
+        let fineBytes = inlineBytes(run.alphabet)
+        let fine = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 12, frequencies: frequencies) ?? .max)
+        var best = (form: Form.inline12, cost: fine + 8 * Self.bit * fineBytes)
+        var familyTable = 0
+        if run.alphabet <= RansTables.few {
+            RansTables.fit(counts, symbols: run.alphabet, bits: 8, into: &coarse)
+            let cost = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 8, frequencies: coarse) ?? .max)
+            // Tables of 8 bits are faster: they may cost a hundredth more.
+            if cost + 8 * Self.bit * (run.alphabet - 1) < best.cost + best.cost / 100 {
+                best = (.inline8, cost + 8 * Self.bit * (run.alphabet - 1))
+            }
+            let member = self.member(run)
+            let found = members[member].family.best(counts)
+            if found.cost + 8 * Self.bit < best.cost {
+                best = (.family, found.cost + 8 * Self.bit)
+                familyTable = found.table
+            }
+        }
+        if perChannel, run.rows > 0, channelsPay(run, at: first, below: best.cost, scratch) { return }
+        scratch.tables.append(best.form.rawValue)
+        let number: Int
+        switch best.form {
+        case .family:
+            scratch.tables.append(UInt8(familyTable))
+            number = table(familyTable, of: member(run))
+        case .inline8:
+            for symbol in 0..<run.alphabet - 1 { scratch.tables.append(UInt8(coarse[symbol])) }
+            number = slot()
+            precondition(tables.prepare(number, bits: 8, frequencies: coarse, symbols: run.alphabet), "frequencies of 8 bits")
+        case .inline12:
+            writeInline(run.alphabet, to: &scratch.tables)
+            number = slot()
+            precondition(tables.prepare(number, bits: 12, frequencies: frequencies, symbols: run.alphabet), "frequencies of 12 bits")
+        case .single, .channels: preconditionFailure("chosen above")
+        }
+        tables.appendRun(number, count: run.count)
+    }
+
+    /// A table in which `symbol` has everything.
+    private func single(_ symbol: Int) {
+        for index in 0...symbol { coarse[index] = 0 }
+        coarse[symbol] = 1 << 12
+        precondition(tables.prepare(slot(), bits: 12, frequencies: coarse, symbols: symbol + 1), "the frequency of symbol \(symbol)")
+    }
+
+    /// Codes the run by channels if that takes fewer bits than `cost`.
+    private func channelsPay(_ run: SymbolRun, at first: Int, below cost: Int, _ scratch: BlockScratch) -> Bool {
+        let member = self.member(run)
+        let columns = run.count / run.rows
+        choices.removeAll(keepingCapacity: true)
+        var sum = 8 * Self.bit * columns
+        for column in 0..<columns {
+            for symbol in 0..<256 { channelCounts[symbol] = 0 }
+            let start = first + column * run.rows
+            scratch.set.count(scratch.turned, start..<start + run.rows, into: &channelCounts)
+            let found = members[member].family.best(channelCounts)
+            sum += found.cost
+            choices.append(UInt8(found.table))
+            if sum >= cost { return false }
+        }
+        scratch.tables.append(Form.channels.rawValue)
+        scratch.tables.append(contentsOf: choices)
+        for choice in choices { tables.appendRun(table(Int(choice), of: member), count: run.rows) }
+        return true
+    }
+
+    private func inlineBytes(_ alphabet: Int) -> Int {
+        var (bytes, symbol) = (0, 0)
+        while symbol < alphabet - 1 {
+            bytes += frequencies[symbol] < 128 ? 1 : 2
+            if frequencies[symbol] == 0 {
+                let zeros = zeros(after: symbol, alphabet)
+                bytes += zeros < 128 ? 1 : 2
+                symbol += zeros
+            }
+            symbol += 1
+        }
+        return bytes
+    }
+
+    private func writeInline(_ alphabet: Int, to bytes: inout [UInt8]) {
+        var symbol = 0
+        while symbol < alphabet - 1 {
+            bytes.append(varint: Int(frequencies[symbol]))
+            if frequencies[symbol] == 0 {
+                let zeros = zeros(after: symbol, alphabet)
+                bytes.append(varint: zeros)
+                symbol += zeros
+            }
+            symbol += 1
+        }
+    }
+
+    /// How many symbols behind `symbol`, but for the last one of all, have no frequency either.
+    private func zeros(after symbol: Int, _ alphabet: Int) -> Int {
+        var next = symbol + 1
+        while next < alphabet - 1, frequencies[next] == 0 { next += 1 }
+        return next - symbol - 1
+    }
+
+    // MARK: Decoding
+
+    func decode(_ scratch: BlockScratch, tables section: inout ByteCursor, _ bytes: Range<Int>) throws(KeyValueBlockError) {
+        begin()
+        for run in scratch.runs where run.count > 0 { try read(run, from: &section) }
+        guard tables.symbols > 0 else {
+            guard bytes.isEmpty else { throw KeyValueBlockError("\(bytes.count) bytes of symbols; none were expected") }
+            return
+        }
+        let lanes = Self.lanes(tables.symbols)
+        let isSound =
+            perChannel
+            ? tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.turned, on: scratch.set)
+            : tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.symbols, on: scratch.set)
+        guard isSound else { throw KeyValueBlockError("\(bytes.count) bytes are no coding of \(tables.symbols) symbols") }
+        if perChannel { turn(scratch, isInverse: true) }
+    }
+
+    private func read(_ run: SymbolRun, from section: inout ByteCursor) throws(KeyValueBlockError) {
+        let form = try section.byte()
+        switch Form(rawValue: form) {
+        case .family:
+            guard run.alphabet <= RansTables.few else { throw KeyValueBlockError("a family's table for \(run.alphabet) symbols; frequencies were expected") }
+            let member = self.member(run)
+            tables.appendRun(table(try choice(member, &section), of: member), count: run.count)
+        case .inline8:
+            guard run.alphabet <= RansTables.few else { throw KeyValueBlockError("frequencies of 8 bits for \(run.alphabet) symbols; 12 were expected") }
+            var left = 256
+            for symbol in 0..<run.alphabet - 1 {
+                frequencies[symbol] = UInt16(try section.byte())
+                left -= Int(frequencies[symbol])
+            }
+            try finish(run, bits: 8, left)
+        case .inline12:
+            var (left, symbol) = (4096, 0)
+            while symbol < run.alphabet - 1 {
+                let frequency = try section.varint()
+                guard frequency <= left else { throw KeyValueBlockError("frequencies of symbols sum to more than 4096") }
+                frequencies[symbol] = UInt16(frequency)
+                left -= frequency
+                symbol += 1
+                guard frequency == 0 else { continue }
+                let zeros = try section.varint()
+                guard zeros <= run.alphabet - 1 - symbol else { throw KeyValueBlockError("\(zeros) frequencies of 0 for the last \(run.alphabet - 1 - symbol) symbols") }
+                for _ in 0..<zeros {
+                    frequencies[symbol] = 0
+                    symbol += 1
+                }
+            }
+            try finish(run, bits: 12, left)
+        case .single:
+            let symbol = Int(try section.byte())
+            guard symbol < run.alphabet else { throw KeyValueBlockError("symbol \(symbol) of an alphabet of \(run.alphabet)") }
+            single(symbol)
+            tables.appendRun(slots[usedSlots - 1], count: run.count)
+        case .channels:
+            guard perChannel, run.rows > 0 else { throw KeyValueBlockError("tables for channels in a run that has none") }
+            let member = self.member(run)
+            for _ in 0..<run.count / run.rows { tables.appendRun(table(try choice(member, &section), of: member), count: run.rows) }
+        case nil: throw KeyValueBlockError("a table of form \(form); 0 to 4 were expected")
+        }
+    }
+
+    private func choice(_ member: Int, _ section: inout ByteCursor) throws(KeyValueBlockError) -> Int {
+        let index = Int(try section.byte())
+        let count = members[member].family.count
+        guard index < count else { throw KeyValueBlockError("table \(index) of a family of \(count)") }
+        return index
+    }
+
+    private func finish(_ run: SymbolRun, bits: Int, _ left: Int) throws(KeyValueBlockError) {
+        guard left >= 0 else { throw KeyValueBlockError("frequencies of symbols sum to more than \(1 << bits)") }
+        frequencies[run.alphabet - 1] = UInt16(left)
+        let number = slot()
+        guard tables.prepare(number, bits: bits, frequencies: frequencies, symbols: run.alphabet) else {
+            throw KeyValueBlockError("the frequencies of \(run.alphabet) symbols are no table of \(bits) bits")
+        }
+        tables.appendRun(number, count: run.count)
+    }
+
+    // MARK: Channels
+
+    /// Runs with channels stand channel by channel in `turned`, all others as they are; or back.
+    private func turn(_ scratch: BlockScratch, isInverse: Bool) {
+        var first = 0
+        for run in scratch.runs {
+            defer { first += run.count }
+            guard run.rows > 0 else {
+                if isInverse {
+                    SymbolPlanes.copy(scratch.turned, first..<first + run.count, to: &scratch.symbols, at: first)
+                } else {
+                    SymbolPlanes.copy(scratch.symbols, first..<first + run.count, to: &scratch.turned, at: first)
+                }
+                continue
+            }
+            var place = first
+            while place < first + run.count {
+                var column = 0
+                while column < run.columns {
+                    let width = min(run.width, run.columns - column)
+                    if isInverse {
+                        scratch.set.transpose(scratch.turned, at: place, rows: width, columns: run.rows, into: &scratch.symbols, at: place)
+                    } else {
+                        scratch.set.transpose(scratch.symbols, at: place, rows: run.rows, columns: width, into: &scratch.turned, at: place)
+                    }
+                    place += width * run.rows
+                    column += width
+                }
+            }
+        }
+    }
+}
