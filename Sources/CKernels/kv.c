@@ -2,16 +2,26 @@
 #include "kv.h"
 #include "chunk.h"
 
-#define CHOICE(kind)                                                                                                                       \
+#if defined(__x86_64__)
+#define CHOICE(kind, highest)                                                                                                              \
     static const ck_kv_##kind *kind##_on(ck_isa isa) {                                                                                     \
         switch (ck_codec_level(isa)) {                                                                                                     \
-        default: return &ck_kv_##kind##_scalar;                                                                                            \
+        case CK_SCALAR: return &ck_kv_##kind##_scalar;                                                                                     \
+        case CK_AVX2: return &ck_kv_##kind##_avx2;                                                                                         \
+        default: return &ck_kv_##kind##_##highest;                                                                                         \
         }                                                                                                                                  \
     }
-CHOICE(planes)
-CHOICE(transforms)
-CHOICE(quantisers)
-CHOICE(codes)
+#else
+#define CHOICE(kind, highest)                                                                                                              \
+    static const ck_kv_##kind *kind##_on(ck_isa isa) {                                                                                     \
+        (void)isa;                                                                                                                         \
+        return &ck_kv_##kind##_scalar;                                                                                                     \
+    }
+#endif
+CHOICE(planes, avx512)
+CHOICE(transforms, avx512)
+CHOICE(quantisers, avx512)
+CHOICE(codes, avx2)
 
 // ---- Planes -----------------------------------------------------------------------------------------------------------------
 

@@ -162,6 +162,18 @@ static inline float rounded_bf16(float x) {
     return x;
 }
 
+// The first symbol KV_EXACT of a row from a column on, else its end. Most rows have few.
+static inline size_t next_exact(const uint8_t *symbols, size_t from, size_t columns) {
+    for (; from + 8 <= columns; from += 8) {
+        uint64_t word;
+        memcpy(&word, symbols + from, 8);
+        word = ~word;
+        if ((word - 0x0101010101010101) & ~word & 0x8080808080808080) break;    // some byte is 0
+    }
+    while (from < columns && symbols[from] != KV_EXACT) from++;
+    return from;
+}
+
 static inline float predicted(int32_t q, float twice, float before) { return rounded_bf16(fmaf((float)q, twice, before)); }
 
 // The symbol of x; `value` becomes what the decoder has before and after it.
@@ -187,8 +199,8 @@ static __attribute__((unused)) size_t predict(const float *plane, size_t stride,
     }
     size_t count = 0;
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++)
-            if (symbols[r * columns + c] == KV_EXACT) exact[count++] = ck_float_bf16(plane[r * stride + c]);
+        for (size_t c = next_exact(symbols + r * columns, 0, columns); c < columns; c = next_exact(symbols + r * columns, c + 1, columns))
+            exact[count++] = ck_float_bf16(plane[r * stride + c]);
     return count;
 }
 
@@ -196,11 +208,10 @@ static __attribute__((unused)) bool unpredict(const uint8_t *symbols, size_t row
                                               size_t count, float *plane, size_t stride) {
     size_t taken = 0;
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++)
-            if (symbols[r * columns + c] == KV_EXACT) {
-                if (taken == count) return false;
-                plane[r * stride + c] = ck_bf16_float(exact[taken++]);
-            }
+        for (size_t c = next_exact(symbols + r * columns, 0, columns); c < columns; c = next_exact(symbols + r * columns, c + 1, columns)) {
+            if (taken == count) return false;
+            plane[r * stride + c] = ck_bf16_float(exact[taken++]);
+        }
     if (taken != count) return false;
     const float twice = 2 * bound;
     for (size_t first = 0; first < columns; first += PREDICTED_COLUMNS) {
@@ -211,8 +222,8 @@ static __attribute__((unused)) bool unpredict(const uint8_t *symbols, size_t row
                 const uint8_t symbol = symbols[r * columns + first + j];
                 float *x = plane + r * stride + first + j;
                 const float there = predicted((int32_t)symbol - KV_STEPS, twice, value[j]);
-                if (symbol != KV_EXACT) *x = there;
-                value[j] = *x;
+                value[j] = symbol == KV_EXACT ? *x : there;
+                *x = value[j];
             }
     }
     return true;

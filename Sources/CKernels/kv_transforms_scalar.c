@@ -54,6 +54,16 @@ static void range_columns(const float *plane, size_t stride, size_t rows, size_t
     for (size_t c = 0; c < columns; c++) range(plane + c, stride, rows, least + c, greatest + c);
 }
 
+static void product(const float *in, size_t in_stride, size_t rows, size_t inner, const float *matrix, size_t columns, float *out,
+                    size_t out_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) {
+            float sum = 0;
+            for (size_t i = 0; i < inner; i++) sum = fmaf(in[r * in_stride + i], matrix[i * columns + c], sum);
+            out[r * out_stride + c] = sum;
+        }
+}
+
 static void energy_rows(const float *plane, size_t stride, size_t rows, size_t columns, float *energy) {
     for (size_t r = 0; r < rows; r++) {
         float lane[16] = {0};

@@ -3,9 +3,16 @@
 #include "rans.h"
 
 static const ck_rans_kernels *kernels_on(ck_isa isa) {
+#if defined(__x86_64__)
     switch (ck_codec_level(isa)) {
-    default: return &ck_rans_scalar;
+    case CK_SCALAR: return &ck_rans_scalar;
+    case CK_AVX2: return &ck_rans_avx2;
+    default: return &ck_rans_avx512;
     }
+#else
+    (void)isa;
+    return &ck_rans_scalar;
+#endif
 }
 
 static bool takes_lanes(size_t lanes) { return lanes == 32 || lanes == 64 || lanes == RANS_LANES; }
@@ -22,8 +29,8 @@ size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck
         words = kernels->encode(lanes, symbols, runs + i, states, words);
         symbols += runs[i].count;
     }
-    memcpy(words, states, lanes * sizeof *states);
-    return (size_t)(words - out) + lanes * sizeof *states;
+    for (size_t i = 0; i < lanes; i++, words += sizeof *states) memcpy(words, states + kernels->place(i), sizeof *states);
+    return (size_t)(words - out);
 }
 
 bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols) {
@@ -32,9 +39,12 @@ bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, c
     const ck_rans_kernels *kernels = kernels_on(isa);
     _Alignas(64) uint32_t states[RANS_LANES];
     const uint8_t *words = in + bytes - lanes * sizeof *states;
-    memcpy(states, words, lanes * sizeof *states);
-    for (size_t i = 0; i < lanes; i++)
-        if (states[i] < RANS_LEAST || states[i] >> 31) return false;
+    for (size_t i = 0; i < lanes; i++) {
+        uint32_t x;
+        memcpy(&x, words + i * sizeof x, sizeof x);
+        if (x < RANS_LEAST || x >> 31) return false;
+        states[kernels->place(i)] = x;
+    }
     for (size_t i = 0; i < count; i++) symbols += runs[i].count;
     for (size_t i = count; i-- > 0;) {
         symbols -= runs[i].count;

@@ -16,6 +16,8 @@ typedef struct ck_rans_kernels {
     uint8_t *(*encode)(size_t lanes, const uint8_t *symbols, const ck_rans_run *, uint32_t *states, uint8_t *words);
     // Undoes it from `words` downwards; returns where it stopped, null if `least` is passed.
     const uint8_t *(*decode)(size_t lanes, const uint8_t *least, const uint8_t *words, const ck_rans_run *, uint32_t *states, uint8_t *symbols);
+    // Where among the states that of a lane is.
+    size_t (*place)(size_t lane);
 } ck_rans_kernels;
 
 extern const ck_rans_kernels ck_rans_scalar, ck_rans_avx2, ck_rans_avx512;

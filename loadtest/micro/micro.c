@@ -1,5 +1,5 @@
 // Speed of each kernel beside what the machine can do, measured in alternation. Usage: micro [--isa NAME] [--threads N]
-// [--repeats N] [--only products|int8|planes3|attention|rows] [--json]
+// [--repeats N] [--only products|int8|planes3|attention|rows|kv] [--json]
 #define _GNU_SOURCE
 #include "team.h"
 
@@ -361,6 +361,8 @@ static void rows(void) {
     ROW_KERNELS(ROW_CASE)
 }
 
+#include "kv.h"
+
 int main(int count, char **arguments) {
     const char *only = NULL;
     size_t threads = 1;
@@ -379,7 +381,7 @@ int main(int count, char **arguments) {
     }
     if (threads < 1 || threads > 256 || repeats < 1 || repeats > MOST_REPEATS || isa > CK_AVX512BF16 || !ck_supported(isa)) {
         fprintf(stderr, "usage: micro [--isa scalar|avx2|avx512|avx512vnni|avx512bf16] [--threads 1..256] [--repeats 1..%d] "
-                        "[--only products|int8|planes3|attention|rows] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
+                        "[--only products|int8|planes3|attention|rows|kv] [--json]; the instruction set must be one of this machine's\n", MOST_REPEATS);
         return 2;
     }
     start_team(threads);
@@ -389,5 +391,6 @@ int main(int count, char **arguments) {
     if (!only || !strcmp(only, "planes3")) planes3();
     if (!only || !strcmp(only, "attention")) attention();
     if ((!only && threads == 1) || (only && !strcmp(only, "rows"))) rows();
+    if ((!only && threads == 1) || (only && !strcmp(only, "kv"))) kv_block();
     return 0;
 }

@@ -128,3 +128,4 @@ EMULATED float emulated_cvtss_f32(simde__m512 v) {
 #define _mm512_cvtneps_pbh emulated_cvtneps_pbh
 #define _mm512_dpbf16_ps emulated_dpbf16_ps
 #include "vbmi.h"
+#include "words.h"
