@@ -63,6 +63,7 @@ final class BlockTrip: KeyValueTrip {
     }
 
     private func decode(_ prompt: PromptKeyValues) throws {
+        let bytes = bytes
         for (block, pages, range) in blocks {
             try decoder.decode(bytes.rawSpan.extracting(range), as: block, pages: Array(prompt.to[pages]), into: prompt.memory)
         }

@@ -60,8 +60,7 @@ enum CalibrationFile {
     /// - Parameter fingerprint: of the model that it must be of.
     /// - Throws: `CheckpointError` that names the file, and the tensor or key at fault.
     static func read(_ path: String, geometry: KeyValueGeometry, fingerprint: Digest) throws -> KeyValueCalibration {
-        let mapping: MappedFile
-        do { mapping = try MappedFile(path: path) } catch { throw CheckpointError(error) }
+        let mapping = try map(path)
         guard mapping.count <= mostBytes else {
             throw CheckpointError(file: path, reason: "\(mapping.count) bytes; at most \(mostBytes) were expected of a calibration")
         }
@@ -83,9 +82,7 @@ enum CalibrationFile {
                 throw CheckpointError(
                     file: path, tensor: name, reason: "it is \(tensor.type) of \(tensor.shape); \(type) of \(shape) was expected")
             }
-            var values = [Float](repeating: 0, count: shape.reduce(1, *))
-            var span = values.mutableSpan
-            InstructionSet.best.convert(mapping.bytes.extracting(tensor.range), as: type == .f16 ? .f16 : .f32, to: &span)
+            let values = floats(of: tensor, in: mapping)
             guard values.allSatisfy(\.isFinite) else { throw CheckpointError(file: path, tensor: name, reason: "it has a number that is not finite") }
             return values
         }
@@ -104,6 +101,18 @@ enum CalibrationFile {
         } catch let error as KeyValueCalibrationError {
             throw CheckpointError(file: path, reason: error.description)
         }
+    }
+
+    private static func map(_ path: String) throws(CheckpointError) -> MappedFile {
+        do throws(FileError) { return try MappedFile(path: path) } catch { throw CheckpointError(error) }
+    }
+
+    private static func floats(of tensor: SafetensorsHeader.Tensor, in file: MappedFile) -> [Float] {
+        let type: SourceType = tensor.type == .f16 ? .f16 : .f32
+        var values = [Float](repeating: 0, count: tensor.range.count / type.byteCount)
+        var span = values.mutableSpan
+        InstructionSet.best.convert(file.bytes.extracting(tensor.range), as: type, to: &span)
+        return values
     }
 
     private static func basis(

@@ -139,8 +139,8 @@ final class CodecMeter {
             progress(Double(windows.count + number + 1) / steps)
         }
         for (index, trip) in trips.enumerated() {
-            let coded = trip.codedBytes - figures[index].codedBytes
-            figures[index].recall?.ratio = Double(trip.rawBytes - figures[index].rawBytes) / Double(max(1, coded))
+            let (raw, coded) = (trip.rawBytes - figures[index].rawBytes, trip.codedBytes - figures[index].codedBytes)
+            figures[index].recall?.ratio = Double(raw) / Double(max(1, coded))
         }
         return figures
     }
