@@ -51,23 +51,22 @@ final class Calibrator {
     private var channels: Int { shape.keyValueHeads * shape.headDimension }
 
     /// - Parameters:
-    ///   - tokens: of a text that nothing is measured on later.
-    ///   - stretches: of `stretch` tokens at most, evenly spaced in it.
+    ///   - texts: tokens of texts that nothing is measured on later.
+    ///   - stretches: of `stretch` tokens at most, evenly spaced in each text; so many of all texts together, at least one of each.
     ///   - windows: on which the model's answer to noise is measured.
-    func calibrate(_ tokens: [TokenID], opening: [TokenID], stretches: Int, windows: [TextWindow], progress: (Double) -> Void) throws -> CalibrationFindings {
+    func calibrate(
+        _ texts: [[TokenID]], opening: [TokenID], stretches: Int, windows: [TextWindow], progress: (Double) -> Void
+    ) throws -> CalibrationFindings {
         let frequencies = weights.configuration.rotary.frequencies(headDimension: shape.headDimension)
-        let size = prompts.context - opening.count
-        let count = min(stretches, max(1, tokens.count / max(1, size)))
+        let cut = texts.flatMap { Self.cut($0, opening: opening, size: prompts.context - opening.count, count: max(1, stretches / texts.count)) }
         statistics = (0..<shape.layers * 2).map { _ in ChannelStatistics(channels: channels <= Self.mostChannels ? channels : 0) }
         var scores = [Double](repeating: 0, count: shape.layers * shape.keyValueHeads)
         var seen = 0
-        for index in 0..<count {
-            let start = count > 1 ? index * (tokens.count - size) / (count - 1) : 0
-            let text = opening + tokens[start..<min(start + size, tokens.count)]
+        for (index, text) in cut.enumerated() {
             look(at: text)
             seen += text.count
-            for (place, score) in headScores(tokens: text.count, frequencies).enumerated() { scores[place] += score / Double(count) }
-            progress(0.3 * Double(index + 1) / Double(count))
+            for (place, score) in headScores(tokens: text.count, frequencies).enumerated() { scores[place] += score / Double(cut.count) }
+            progress(0.3 * Double(index + 1) / Double(cut.count))
         }
         var findings = CalibrationFindings(
             headScores: scores.map(Float.init), means: [], vectors: [], variances: [], sensitivities: [], stepFactors: [],
@@ -86,6 +85,14 @@ final class Calibrator {
         findings.tokens += windows.reduce(0) { $0 + $1.prompt.count + $1.continuation.count }
         findings.stepFactors = Self.stepFactors(sensitivities, statistics, findings.variances, heads: shape.keyValueHeads)
         return findings
+    }
+
+    private static func cut(_ tokens: [TokenID], opening: [TokenID], size: Int, count: Int) -> [[TokenID]] {
+        let count = min(count, max(1, tokens.count / max(1, size)))
+        return (0..<count).map { index in
+            let start = count > 1 ? index * (tokens.count - size) / (count - 1) : 0
+            return opening + tokens[start..<min(start + size, tokens.count)]
+        }
     }
 
     /// One factor for all heads of a side: with a basis across heads, a head's place is none of one head.

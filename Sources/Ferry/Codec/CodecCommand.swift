@@ -20,7 +20,7 @@ struct CodecCommand: ParsableCommand {
               ferry codec --text book.txt
               ferry codec --text book.txt --profile lossless,kivi-2,had/mm(k8,v6)/rans --tasks models/pilot/recall-eval.jsonl
               ferry codec --model ~/models/Qwen2.5-0.5B-Instruct --text book.txt --profile raw,lossless --json
-              ferry codec --calibrate --text other-book.txt
+              ferry codec --calibrate --text other-book.txt --text chats.jsonl
               ferry codec --text book.txt --sweep --output sweep
 
             --calibrate writes \(CalibrationFile.name) beside the model or to --output; the text must be another than the one measured on later.
@@ -32,7 +32,7 @@ struct CodecCommand: ParsableCommand {
             """)
 
     @Option(name: .long, help: "Hugging Face model directory; the bundled model if absent.") var model: String?
-    @Option(name: .long, help: "The text to measure on.") var text: String
+    @Option(name: .long, help: "A text to measure on; may be repeated.") var text: [String]
     @Option(name: .long, help: ArgumentHelp("Profiles, separated by commas; all presets if absent.", valueName: "profiles")) var profile: String?
     @Option(name: .long, help: "Tokens of a prompt.") var prompt = 512
     @Option(name: .customLong("continue"), help: "Predictions behind each prompt.") var positions = 128
@@ -60,6 +60,7 @@ struct CodecCommand: ParsableCommand {
             throw ValidationError("--calibrate measures no profiles")
         }
         guard !sweep || profile == nil else { throw ValidationError("--sweep chooses the profiles itself") }
+        guard !text.isEmpty else { throw ValidationError("--text is missing") }
         guard output == nil || sweep || calibrate else { throw ValidationError("--output is for --sweep and --calibrate") }
         do throws(KeyValueProfileError) { _ = try named() } catch { throw ValidationError("--profile: \(error)") }
     }
@@ -77,7 +78,7 @@ struct CodecCommand: ParsableCommand {
         if calibrate { return try self.calibrate(loaded) }
         let texts = try CodecTexts(model: loaded.directory)
         let stretch = prompt + positions + 1
-        guard stretch <= loaded.weights.configuration.shape.context || text.hasSuffix(".jsonl") else {
+        guard stretch <= loaded.weights.configuration.shape.context || text.allSatisfy({ $0.hasSuffix(".jsonl") }) else {
             throw CommandFailure(
                 "--prompt and --continue are \(stretch) tokens together with the one between, the model's context is \(loaded.weights.configuration.shape.context)")
         }
@@ -143,11 +144,16 @@ struct CodecCommand: ParsableCommand {
 
     private func calibrate(_ loaded: LoadedModel) throws {
         let texts = try CodecTexts(model: loaded.directory)
-        let tokens = try texts.tokens(text)
+        let tokens = try text.map { try texts.tokens($0) }
         let size = min(prompt, loaded.weights.configuration.shape.context - positions - 1)
-        let windows = CodecTexts.windows(of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: windows)
-        guard size > 0, !windows.isEmpty else {
-            throw CommandFailure("--text: \(text) has \(tokens.count) tokens; at least \(prompt + positions + 1) were expected")
+        var windows: [TextWindow] = []
+        for (index, tokens) in tokens.enumerated() {
+            let share = (index + 1) * self.windows / text.count - index * self.windows / text.count
+            let own = CodecTexts.windows(of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: share)
+            guard size > 0, !own.isEmpty || share == 0 else {
+                throw CommandFailure("--text: \(text[index]) has \(tokens.count) tokens; at least \(prompt + positions + 1) were expected")
+            }
+            windows += own
         }
         let bar = ProgressBar("calibrating")
         let findings: CalibrationFindings
@@ -162,7 +168,7 @@ struct CodecCommand: ParsableCommand {
         let path = output ?? loaded.directory + "/" + CalibrationFile.name
         try CalibrationFile.write(
             findings, to: path, geometry: loaded.weights.keyValueGeometry, fingerprint: loaded.weights.fingerprint,
-            text: Digest(of: tokens.span))
+            text: Digest(of: tokens.flatMap(\.self).span))
         let bytes = try MappedFile(path: path).count
         if json {
             let object: JSON = ["path": .string(path), "bytes": .integer(Int64(bytes)), "tokens": .integer(Int64(findings.tokens))]

@@ -21,8 +21,11 @@ struct CodecTexts {
         opening = try tokenizer.encode("", addSpecialTokens: true)
     }
 
-    /// All tokens of a text: plain, or a `.json` array of strings, which are put together.
+    /// All tokens of a text: plain; a `.json` array of strings, which are put together; or chats, one behind the other.
     func tokens(_ file: String, option: String = "--text") throws -> [TokenID] {
+        if file.hasSuffix(".jsonl") {
+            return try tasks(file, option: option).flatMap { try $0.prompt + tokenizer.encode($0.answer, addSpecialTokens: false) }
+        }
         var text = try self.text(file, option)
         if file.hasSuffix(".json") {
             guard let parts = (try? JSON(parsing: Array(text.utf8)))?.array?.map(\.string), parts.allSatisfy({ $0 != nil }) else {
@@ -34,8 +37,16 @@ struct CodecTexts {
         return try tokenizer.encode(text, addSpecialTokens: false)
     }
 
-    /// At most `windows` stretches of the text, evenly spaced, that do not overlap.
-    func windows(_ file: String, prompt: Int, positions: Int, windows: Int) throws -> [TextWindow] {
+    /// At most `windows` stretches of the texts, as many of each as of the others.
+    func windows(_ files: [String], prompt: Int, positions: Int, windows: Int) throws -> [TextWindow] {
+        try files.enumerated().flatMap { index, file in
+            let share = (index + 1) * windows / files.count - index * windows / files.count
+            return share == 0 ? [] : try self.windows(file, prompt: prompt, positions: positions, windows: share)
+        }
+    }
+
+    /// Evenly spaced stretches of a text that do not overlap, or the answers of chats.
+    private func windows(_ file: String, prompt: Int, positions: Int, windows: Int) throws -> [TextWindow] {
         guard !file.hasSuffix(".jsonl") else {
             return try tasks(file, option: "--text").prefix(windows).compactMap { task in
                 let answer = try tokenizer.encode(task.answer, addSpecialTokens: false)

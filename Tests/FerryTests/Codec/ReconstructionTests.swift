@@ -25,7 +25,7 @@ import Weights
             team = ThreadTeam(threads: 2, instructionSet: .best)
             weights = try DecoderModel.loadWeights(directory: directory, weights: .bf16, cache: nil, team: team).weights
             texts = try CodecTexts(model: directory)
-            windows = try texts.windows(directory + "/README.md", prompt: 200, positions: 24, windows: 3)
+            windows = try texts.windows([directory + "/README.md"], prompt: 200, positions: 24, windows: 3)
         }
 
         func prompts() throws -> PromptModel { try PromptModel(weights, context: 1024, team: team) }
