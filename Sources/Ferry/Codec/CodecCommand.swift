@@ -145,21 +145,16 @@ struct CodecCommand: ParsableCommand {
     private func calibrate(_ loaded: LoadedModel) throws {
         let texts = try CodecTexts(model: loaded.directory)
         let tokens = try text.map { try texts.tokens($0) }
-        let size = min(prompt, loaded.weights.configuration.shape.context - positions - 1)
-        var windows: [TextWindow] = []
-        for (index, tokens) in tokens.enumerated() {
-            let share = (index + 1) * self.windows / text.count - index * self.windows / text.count
-            let own = CodecTexts.windows(of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: share)
-            guard size > 0, !own.isEmpty || share == 0 else {
-                throw CommandFailure("--text: \(text[index]) has \(tokens.count) tokens; at least \(prompt + positions + 1) were expected")
-            }
-            windows += own
+        let size = max(1, min(prompt, loaded.weights.configuration.shape.context - positions - 1))
+        let windows = CodecTexts.windows(of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: max(windows, text.count))
+        if let short = windows.firstIndex(where: \.isEmpty) {
+            throw CommandFailure("--text: \(text[short]) has \(tokens[short].count) tokens; at least \(prompt + positions + 1) were expected")
         }
         let bar = ProgressBar("calibrating")
         let findings: CalibrationFindings
         do {
             findings = try Calibrator(loaded.weights, team: loaded.team).calibrate(
-                tokens, opening: texts.opening, stretches: 10, windows: windows) { bar.show($0) }
+                tokens, opening: texts.opening, stretches: 10, windows: Array(windows.joined())) { bar.show($0) }
         } catch {
             bar.finish()
             throw error
@@ -168,7 +163,7 @@ struct CodecCommand: ParsableCommand {
         let path = output ?? loaded.directory + "/" + CalibrationFile.name
         try CalibrationFile.write(
             findings, to: path, geometry: loaded.weights.keyValueGeometry, fingerprint: loaded.weights.fingerprint,
-            text: Digest(of: tokens.flatMap(\.self).span))
+            text: Digest(of: Array(tokens.joined()).span))
         let bytes = try MappedFile(path: path).count
         if json {
             let object: JSON = ["path": .string(path), "bytes": .integer(Int64(bytes)), "tokens": .integer(Int64(findings.tokens))]

@@ -61,6 +61,14 @@ struct CodecTexts {
         return found
     }
 
+    /// Of each text as many as of the others.
+    static func windows(of texts: [[TokenID]], opening: [TokenID], prompt: Int, positions: Int, windows: Int) -> [[TextWindow]] {
+        texts.indices.map { index in
+            let share = (index + 1) * windows / texts.count - index * windows / texts.count
+            return Self.windows(of: texts[index], opening: opening, prompt: prompt, positions: positions, windows: share)
+        }
+    }
+
     static func windows(of tokens: [TokenID], opening: [TokenID], prompt: Int, positions: Int, windows: Int) -> [TextWindow] {
         let own = max(1, prompt - opening.count)
         let size = own + positions + 1
