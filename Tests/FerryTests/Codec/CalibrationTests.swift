@@ -97,6 +97,8 @@ import Weights
         try CalibrationFile.read(path, geometry: geometry, fingerprint: Self.fingerprint)
     }
 
+    private static func digest(_ bytes: [UInt8]) -> UInt64 { Digest(of: bytes.rawSpan).low }
+
     @Test func `what was written is read`() throws {
         let (folder, path) = try written()
         let calibration = try read(path)
@@ -106,7 +108,7 @@ import Weights
         #expect(calibration.bases.map(\.mean) == Self.findings.means)
         #expect(calibration.bases.map(\.matrix) == Self.findings.vectors)
         #expect(calibration.has == [.headScores, .bases, .stepFactors])
-        #expect(calibration.digest == Digest(of: try folder.read("calibration").rawSpan).low)
+        #expect(calibration.digest == Self.digest(try folder.read("calibration")))
         // Others read it too.
         let header = try Checkpoint(file: path).files[0].header
         #expect(header.metadata["tokens"] == "99")
