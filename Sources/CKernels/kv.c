@@ -145,8 +145,8 @@ void ck_kv_codebook(ck_isa isa, const float *plane, size_t stride, size_t rows, 
     quantisers_on(isa)->codebook(plane, stride, rows, columns, factor, thresholds, count, symbols);
 }
 
-void ck_kv_look_up(ck_isa isa, const uint8_t *symbols, size_t rows, size_t columns, const float levels[256], const float *step, float *plane,
-                   size_t stride) {
+void ck_kv_look_up(ck_isa isa, const uint8_t *symbols, size_t rows, size_t columns, const float levels[256], const float *step,
+                    float *plane, size_t stride) {
     assert(is_plane(stride, rows, columns));
     quantisers_on(isa)->look_up(symbols, rows, columns, levels, step, plane, stride);
 }

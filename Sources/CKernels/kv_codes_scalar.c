@@ -27,7 +27,8 @@ static void unpack_group(const uint8_t *in, size_t count, size_t line, unsigned 
 }
 
 static void pack_bits(const uint8_t *symbols, size_t count, unsigned bits, uint8_t *out) {
-    for (; count >= KV_GROUP; count -= KV_GROUP, symbols += KV_GROUP, out += bits * KV_LINE) pack_group(symbols, KV_GROUP, KV_LINE, bits, out);
+    for (; count >= KV_GROUP; count -= KV_GROUP, symbols += KV_GROUP, out += bits * KV_LINE)
+        pack_group(symbols, KV_GROUP, KV_LINE, bits, out);
     if (count) pack_group(symbols, count, kv_line(count), bits, out);
 }
 

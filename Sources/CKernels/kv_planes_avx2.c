@@ -124,7 +124,8 @@ static void load(ck_side side, const uint16_t *panel, size_t first, size_t token
     if (transposed) turn_load(from, dimension, t.pairs, dimension, to, stride);
     else split_load(from, dimension, t.pairs, dimension, to, stride);
     ck_kv_planes_scalar.load(side, panel, first, t.before, dimension, transposed, plane, stride);
-    ck_kv_planes_scalar.load(side, panel, first + tokens - t.behind, t.behind, dimension, transposed, plane + (tokens - t.behind) * step, stride);
+    const size_t end = tokens - t.behind;
+    ck_kv_planes_scalar.load(side, panel, first + end, t.behind, dimension, transposed, plane + end * step, stride);
 }
 
 static void store(ck_side side, const float *plane, size_t stride, bool transposed, size_t first, size_t tokens, size_t dimension,
@@ -141,7 +142,8 @@ static void store(ck_side side, const float *plane, size_t stride, bool transpos
     if (transposed) turn_store(from, stride, dimension, t.pairs, dimension, to);
     else split_store(from, stride, dimension, t.pairs, dimension, to);
     ck_kv_planes_scalar.store(side, plane, stride, transposed, first, t.before, dimension, panel);
-    ck_kv_planes_scalar.store(side, plane + (tokens - t.behind) * step, stride, transposed, first + tokens - t.behind, t.behind, dimension, panel);
+    const size_t end = tokens - t.behind;
+    ck_kv_planes_scalar.store(side, plane + end * step, stride, transposed, first + end, t.behind, dimension, panel);
 }
 
 // ---- As they are --------------------------------------------------------------------------------------------------------------
@@ -199,7 +201,8 @@ static void pack(ck_side side, const uint16_t *in, size_t in_stride, size_t firs
     for (size_t d = 0; d < dimension; d += 2, panel += 2 * CK_PANEL, in += 2 * in_stride) {
         size_t t = 0;
         for (; t + 16 <= tokens; t += 16) {
-            const __m256i even = _mm256_permute4x64_epi64(load_32(in + t), 0xd8), odd = _mm256_permute4x64_epi64(load_32(in + in_stride + t), 0xd8);
+            const __m256i even = _mm256_permute4x64_epi64(load_32(in + t), 0xd8);
+            const __m256i odd = _mm256_permute4x64_epi64(load_32(in + in_stride + t), 0xd8);
             store_32(panel + 2 * t, _mm256_unpacklo_epi16(even, odd));
             store_32(panel + 2 * t + 16, _mm256_unpackhi_epi16(even, odd));
         }

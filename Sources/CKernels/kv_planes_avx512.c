@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 
 #include "kv_avx512.h"
 
@@ -55,8 +55,8 @@ INLINE void split_load(const uint16_t *panel, size_t across, size_t pairs, size_
 INLINE void split_store(const float *in, size_t stride, size_t across, size_t pairs, size_t count, uint16_t *panel) {
     for (size_t a = 0; a < pairs; a++, panel += 2 * across, in += 2 * stride)
         for (size_t b = 0; b < count; b += SIDE) {
-            const __m512i even = _mm512_srli_epi32(round_bf16(_mm512_loadu_ps(in + b)), 16), odd = round_bf16(_mm512_loadu_ps(in + stride + b));
-            store_64(panel + 2 * b, _mm512_mask_mov_epi16(even, 0xaaaaaaaa, odd));
+            const __m512i even = round_bf16(_mm512_loadu_ps(in + b)), odd = round_bf16(_mm512_loadu_ps(in + stride + b));
+            store_64(panel + 2 * b, _mm512_mask_mov_epi16(_mm512_srli_epi32(even, 16), 0xaaaaaaaa, odd));
         }
 }
 

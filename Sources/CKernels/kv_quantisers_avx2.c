@@ -78,8 +78,10 @@ static void dequantise_columns_avx2(const uint8_t *symbols, size_t rows, size_t 
                                     float *plane, size_t stride) {
     for (size_t r = 0; r < rows; r++, plane += stride, symbols += columns) {
         size_t c = 0;
-        for (; c + 8 <= columns; c += 8)
-            _mm256_storeu_ps(plane + c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(load_8(symbols + c)), _mm256_loadu_ps(step + c), _mm256_loadu_ps(offset + c)));
+        for (; c + 8 <= columns; c += 8) {
+            const __m256 symbol = _mm256_cvtepi32_ps(load_8(symbols + c));
+            _mm256_storeu_ps(plane + c, _mm256_fmadd_ps(symbol, _mm256_loadu_ps(step + c), _mm256_loadu_ps(offset + c)));
+        }
         for (; c < columns; c++) plane[c] = fmaf((float)symbols[c], step[c], offset[c]);
     }
 }
@@ -183,7 +185,8 @@ typedef struct Steps {
 
 // thresholds[15].
 INLINE Steps steps_of(const float *t) {
-    return (Steps){{_mm256_set1_ps(t[7]), _mm256_setr_ps(t[3], t[11], 0, 0, 0, 0, 0, 0), _mm256_setr_ps(t[1], t[5], t[9], t[13], 0, 0, 0, 0),
+    return (Steps){{_mm256_set1_ps(t[7]), _mm256_setr_ps(t[3], t[11], 0, 0, 0, 0, 0, 0),
+                    _mm256_setr_ps(t[1], t[5], t[9], t[13], 0, 0, 0, 0),
                     _mm256_setr_ps(t[0], t[2], t[4], t[6], t[8], t[10], t[12], t[14])}};
 }
 

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 
 #include "kv_avx512.h"
 #include "kv_quantisers_body.h"
@@ -61,8 +61,8 @@ static void quantise_columns_avx512(const float *plane, size_t stride, size_t ro
     }
 }
 
-static void dequantise_rows_avx512(const uint8_t *symbols, size_t rows, size_t columns, const float *step, const float *offset, float *plane,
-                                   size_t stride) {
+static void dequantise_rows_avx512(const uint8_t *symbols, size_t rows, size_t columns, const float *step, const float *offset,
+                                   float *plane, size_t stride) {
     if (!is_whole(columns)) {
         ck_kv_quantisers_avx2.dequantise_rows(symbols, rows, columns, step, offset, plane, stride);
         return;
@@ -81,7 +81,8 @@ static void dequantise_columns_avx512(const uint8_t *symbols, size_t rows, size_
     }
     for (size_t c = 0; c < columns; c += 16) {
         const __m512 s = _mm512_loadu_ps(step + c), o = _mm512_loadu_ps(offset + c);
-        for (size_t r = 0; r < rows; r++) _mm512_storeu_ps(plane + r * stride + c, _mm512_fmadd_ps(load_floats(symbols + r * columns + c), s, o));
+        for (size_t r = 0; r < rows; r++)
+            _mm512_storeu_ps(plane + r * stride + c, _mm512_fmadd_ps(load_floats(symbols + r * columns + c), s, o));
     }
 }
 

@@ -26,15 +26,29 @@ INLINE __m256i turn_of(const uint32_t *signs, size_t column) {
     return _mm256_slli_epi32(set, 31);
 }
 
-// Butterflies within a register: distances 1, 2, 4. fma by 1 or -1 is an addition or a subtraction.
-INLINE __m256 within(__m256 x) {
+// The empty assembly keeps the order of what is written here. Otherwise one register is finished after the other, and an exchange of the
+// halves of one register becomes vpermpd, which takes longer.
+#define AS_WRITTEN(x) __asm__("" : "+x"(x))
+
+// Butterflies within registers: distances 1, 2, 4. fma by 1 or -1 is an addition or a subtraction.
+INLINE void within(__m256 *v, const size_t n) {
     const __m256 one = _mm256_setr_ps(1, -1, 1, -1, 1, -1, 1, -1), two = _mm256_setr_ps(1, 1, -1, -1, 1, 1, -1, -1);
     const __m256 four = _mm256_setr_ps(1, 1, 1, 1, -1, -1, -1, -1);
-    x = _mm256_fmadd_ps(x, one, _mm256_permute_ps(x, 0xb1));
-    x = _mm256_fmadd_ps(x, two, _mm256_permute_ps(x, 0x4e));
-    __m256 same = x;
-    __asm__("" : "+x"(same));       // an exchange of the halves of one register becomes vpermpd, which takes longer
-    return _mm256_fmadd_ps(x, four, _mm256_permute2f128_ps(x, same, 0x01));
+    UNROLL for (size_t i = 0; i < n; i++) {
+        __m256 other = _mm256_permute_ps(v[i], 0xb1);
+        AS_WRITTEN(other);
+        v[i] = _mm256_fmadd_ps(v[i], one, other);
+    }
+    UNROLL for (size_t i = 0; i < n; i++) {
+        __m256 other = _mm256_permute_ps(v[i], 0x4e);
+        AS_WRITTEN(other);
+        v[i] = _mm256_fmadd_ps(v[i], two, other);
+    }
+    UNROLL for (size_t i = 0; i < n; i++) {
+        __m256 same = v[i];
+        AS_WRITTEN(same);
+        v[i] = _mm256_fmadd_ps(v[i], four, _mm256_permute2f128_ps(v[i], same, 0x01));
+    }
 }
 
 // The first butterflies of n registers; `last` if there are no more, so that the root is due, and the signs of the way back.
@@ -44,7 +58,7 @@ INLINE void small(float *x, const size_t n, const uint32_t *before, bool last, _
         v[i] = _mm256_loadu_ps(x + 8 * i);
         if (before) v[i] = as_float(_mm256_xor_si256(as_bits(v[i]), load_32(before + 8 * i)));
     }
-    UNROLL for (size_t i = 0; i < n; i++) v[i] = within(v[i]);
+    within(v, n);
     UNROLL for (size_t distance = 1; distance < n; distance *= 2)
         UNROLL for (size_t i = 0; i < n; i++) {
             if (i & distance) continue;

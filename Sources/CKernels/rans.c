@@ -15,7 +15,7 @@ static const ck_rans_kernels *kernels_on(ck_isa isa) {
 #endif
 }
 
-static bool takes_lanes(size_t lanes) { return lanes == 32 || lanes == 64 || lanes == RANS_LANES; }
+#define takes_lanes(lanes) ((lanes) == 32 || (lanes) == 64 || (lanes) == RANS_LANES)
 
 size_t ck_rans_bound(size_t count, size_t lanes) { return 2 * count + sizeof(uint32_t) * lanes; }
 
@@ -63,29 +63,26 @@ bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *freque
     uint32_t sum = 0;
     for (size_t s = 0; s < symbols; s++) sum += frequencies[s];
     if (sum != all) return false;
-    memset(table->reciprocal, 0, sizeof table->reciprocal);
-    memset(table->code, 0, sizeof table->code);
     table->bits = (uint8_t)bits;
     table->symbols = (uint16_t)symbols;
     for (uint32_t s = 0, start = 0; s < CK_RANS_MANY; s++) {
-        const uint32_t frequency = s < symbols ? frequencies[s] : 0;
+        const uint64_t frequency = s < symbols ? frequencies[s] : 0;
         // Symbols that cannot be coded have a start too: kernels count the starts up to a slot.
-        table->code[s] = frequency | start << 17;
+        table->code[s] = frequency | (uint64_t)start << 17;
         if (frequency == 0) continue;
-        const uint32_t shift = frequency > 1 ? 32 - (uint32_t)__builtin_clz(frequency - 1) : 0;
-        table->code[s] |= shift << 13;
-        table->reciprocal[s] = (uint32_t)((((uint64_t)1 << (31 + shift)) + frequency - 1) / frequency);
-        for (uint32_t i = 0; i < frequency; i++) table->slot[start + i] = s | (frequency - 1) << 8 | i << 20;
+        const uint64_t shift = frequency > 1 ? 64 - (uint64_t)__builtin_clzll(frequency - 1) : 0;
+        table->code[s] |= shift << 13 | (((uint64_t)1 << (31 + shift)) + frequency - 1) / frequency << 32;
+        for (uint32_t i = 0; i < frequency; i++) table->slot[start + i] = s | (uint32_t)(frequency - 1) << 8 | i << 20;
         if (bits == 8) memset(table->symbol + start, (int)s, frequency);
-        start += frequency;
+        start += (uint32_t)frequency;
     }
     return true;
 }
 
 // ---- Frequencies --------------------------------------------------------------------------------------------------------------
 
-// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every machine
-// finds the same.
+// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every
+// machine finds the same.
 static double gain(uint32_t count, uint32_t f) {
     const double z = 1.0 / (2.0 * f + 1), square = z * z;
     double sum = 0;
@@ -144,15 +141,16 @@ void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t
     }
 }
 
-// 65536 * log2(x), bit by bit.
+#define LOG_BITS 20             // so many that the sum for any counts fits 64 bits
+
+// 2^20 * log2(x), rounded down, bit by bit: a square above 2 is a bit.
 static uint32_t log2_fixed(uint32_t x) {
-    const uint32_t whole = 31 - (uint32_t)__builtin_clz(x);
-    uint64_t m = (uint64_t)x << (31 - whole);           // 1..2, as 1.31 bits
-    uint32_t result = whole;
-    for (int i = 0; i < 16; i++) {
-        m = m * m >> 31;
-        const uint32_t bit = (uint32_t)(m >> 32);
-        m >>= bit;
+    uint32_t result = 31 - (uint32_t)__builtin_clz(x);
+    uint64_t m = (uint64_t)x << (63 - result);          // 1..2, as 1.63 bits
+    for (int i = 0; i < LOG_BITS; i++) {
+        const unsigned __int128 square = (unsigned __int128)m * m;
+        const uint32_t bit = (uint32_t)(square >> 127);
+        m = (uint64_t)(square >> (63 + bit));
         result = result << 1 | bit;
     }
     return result;
@@ -163,7 +161,7 @@ uint64_t ck_rans_cost(const uint32_t *counts, size_t symbols, unsigned bits, con
     for (size_t s = 0; s < symbols; s++) {
         if (counts[s] == 0) continue;
         if (frequencies[s] == 0) return UINT64_MAX;
-        cost += counts[s] * (uint64_t)((bits << 16) - log2_fixed(frequencies[s]));
+        cost += counts[s] * (uint64_t)((bits << LOG_BITS) - log2_fixed(frequencies[s]));
     }
-    return cost >> 6;
+    return cost >> (LOG_BITS - 10);
 }

@@ -31,7 +31,8 @@ INLINE Lanes join_bytes(__m256i low, __m256i next, __m256i third, __m256i high) 
 
 // Bit i: lane i of the four masks.
 INLINE uint32_t mask_of(Lanes masks) {
-    return (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(_mm256_packs_epi32(masks.q[0], masks.q[1]), _mm256_packs_epi32(masks.q[2], masks.q[3])));
+    const __m256i low = _mm256_packs_epi32(masks.q[0], masks.q[1]), high = _mm256_packs_epi32(masks.q[2], masks.q[3]);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(low, high));
 }
 
 // ---- Words ----------------------------------------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ INLINE uint32_t mask_of(Lanes masks) {
 _Alignas(64) static const uint8_t gathering[256][16] = ALL(GATHER);
 _Alignas(64) static const uint8_t spreading[256][16] = ALL(SPREAD);
 
-INLINE __m256i two(const void *low, const void *high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(low)), load_16(high), 1); }
+INLINE __m256i two(const void *low, const void *high) { return _mm256_setr_m128i(load_16(low), load_16(high)); }
 
 // Writes the lower halves of the lanes of the mask in their order.
 INLINE uint8_t *put_words(Lanes x, uint32_t mask, uint8_t *words_at) {
@@ -74,7 +75,8 @@ INLINE uint8_t *put_words(Lanes x, uint32_t mask, uint8_t *words_at) {
 
 // The words of the lanes of the mask, zeros in the others.
 INLINE Lanes get_words(uint32_t mask, const uint8_t *words_at) {
-    const uint8_t *const second = words_at + 2 * __builtin_popcount(mask & 0xff), *const third = words_at + 2 * __builtin_popcount(mask & 0xffff);
+    const uint8_t *const second = words_at + 2 * __builtin_popcount(mask & 0xff);
+    const uint8_t *const third = words_at + 2 * __builtin_popcount(mask & 0xffff);
     const uint8_t *const fourth = words_at + 2 * __builtin_popcount(mask & 0xffffff);
     const __m256i even = _mm256_shuffle_epi8(two(words_at, third), two(spreading[mask & 0xff], spreading[mask >> 16 & 0xff]));
     const __m256i odd = _mm256_shuffle_epi8(two(second, fourth), two(spreading[mask >> 8 & 0xff], spreading[mask >> 24]));
@@ -98,16 +100,31 @@ INLINE __m256i byte_of(__m256i low, __m256i high, int shift) {
     return _mm256_permute4x64_epi64(bytes, 0x88);
 }
 
+// Eight codes and reciprocals, of which each half holds four pairs: first[0], second[0] their first two, first[1], second[1] the others.
+typedef struct Codes {
+    __m256i code, reciprocal;
+} Codes;
+
+INLINE Codes codes_of(__m256i pairs, __m256i more) {
+    const __m256 a = as_float(pairs), b = as_float(more);
+    return (Codes){as_bits(_mm256_shuffle_ps(a, b, 0x88)), as_bits(_mm256_shuffle_ps(a, b, 0xdd))};
+}
+INLINE Codes codes_at(const uint64_t *code) {
+    const __m256i a = load_32(code), b = load_32(code + 4);
+    return codes_of(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+}
+
 INLINE Few few_of(const ck_rans_table *t) {
-    const __m256i low = load_32(t->reciprocal), high = load_32(t->reciprocal + 8);
-    const __m256i a = load_32(t->code), b = load_32(t->code + 8), all = words(256), frequency = words(0x1fff);
-    const __m256i rest_a = _mm256_sub_epi32(all, _mm256_and_si256(a, frequency)), rest_b = _mm256_sub_epi32(all, _mm256_and_si256(b, frequency));
+    const Codes first = codes_at(t->code), second = codes_at(t->code + 8);
+    const __m256i a = first.code, b = second.code, all = words(256), frequency = words(0x1fff);
+    const __m256i rest_a = _mm256_sub_epi32(all, _mm256_and_si256(a, frequency));
+    const __m256i rest_b = _mm256_sub_epi32(all, _mm256_and_si256(b, frequency));
     const __m256i shift = words(15);
     Few few = {
         .start = byte_of(a, b, 17), .rest = byte_of(rest_a, rest_b, 0),
         .shift = byte_of(_mm256_and_si256(_mm256_srli_epi32(a, 13), shift), _mm256_and_si256(_mm256_srli_epi32(b, 13), shift), 0),
     };
-    UNROLL for (int i = 0; i < 4; i++) few.reciprocal[i] = byte_of(low, high, 8 * i);
+    UNROLL for (int i = 0; i < 4; i++) few.reciprocal[i] = byte_of(first.reciprocal, second.reciprocal, 8 * i);
     return few;
 }
 
@@ -146,21 +163,32 @@ INLINE uint8_t *encode_few(const Few *few, __m256i symbols, Lanes *x, uint8_t *w
     return words_at;
 }
 
-INLINE uint8_t *encode_many(const ck_rans_table *t, __m256i symbols, Lanes *x, uint8_t *words_at) {
-    const __m256i zero = _mm256_setzero_si256();
-    const Lanes each = join_bytes(symbols, zero, zero, zero);
-    Lanes full, code;
+// Two words of 64 bits side by side.
+INLINE __m128i two_codes(const ck_rans_table *t, const uint8_t *symbols) {
+    const __m128i low = _mm_loadl_epi64((const __m128i *)(t->code + symbols[0]));
+    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(low), (const __m64 *)(t->code + symbols[1])));
+}
+
+// Of register q of the lanes: symbols 4q..4q+3 and 16+4q..16+4q+3. Loads of pairs are faster than gathers of words.
+INLINE Codes codes_of_lanes(const ck_rans_table *t, const uint8_t *symbols, size_t q) {
+    const uint8_t *low = symbols + 4 * q, *high = low + 16;
+    const __m256i pairs = _mm256_setr_m128i(two_codes(t, low), two_codes(t, high));
+    return codes_of(pairs, _mm256_setr_m128i(two_codes(t, low + 2), two_codes(t, high + 2)));
+}
+
+INLINE uint8_t *encode_many(const ck_rans_table *t, const uint8_t *symbols, Lanes *x, uint8_t *words_at) {
+    Lanes full, code, reciprocal;
     UNROLL for (size_t i = 0; i < 4; i++) {
-        code.q[i] = _mm256_i32gather_epi32((const int *)t->code, each.q[i], 4);
-        const __m256i frequency = _mm256_and_si256(code.q[i], words(0x1fff));
-        full.q[i] = _mm256_cmpgt_epi32(frequency, _mm256_srli_epi32(x->q[i], 19));
-        full.q[i] = _mm256_xor_si256(full.q[i], words(~0u));
+        const Codes codes = codes_of_lanes(t, symbols, i);
+        code.q[i] = codes.code, reciprocal.q[i] = codes.reciprocal;
+        const __m256i less = _mm256_cmpgt_epi32(_mm256_and_si256(code.q[i], words(0x1fff)), _mm256_srli_epi32(x->q[i], 19));
+        full.q[i] = _mm256_xor_si256(less, words(~0u));
     }
     words_at = normalise(x, full, words_at);
     UNROLL for (size_t i = 0; i < 4; i++) {
         const __m256i rest = _mm256_sub_epi32(words(4096), _mm256_and_si256(code.q[i], words(0x1fff)));
         const __m256i shift = _mm256_and_si256(_mm256_srli_epi32(code.q[i], 13), words(15));
-        const __m256i quotient = divided(x->q[i], _mm256_i32gather_epi32((const int *)t->reciprocal, each.q[i], 4), shift);
+        const __m256i quotient = divided(x->q[i], reciprocal.q[i], shift);
         x->q[i] = _mm256_add_epi32(_mm256_add_epi32(x->q[i], _mm256_srli_epi32(code.q[i], 17)), _mm256_mullo_epi32(quotient, rest));
     }
     return words_at;
@@ -171,14 +199,14 @@ INLINE uint8_t *encode_many(const ck_rans_table *t, __m256i symbols, Lanes *x, u
 // Where the state of lane i of a group stands.
 static inline size_t lane_place(size_t i) { return i / GROUP * GROUP + i % 16 / 4 * 8 + i % GROUP / 16 * 4 + i % 4; }
 
-INLINE uint8_t *encode_run(const bool few, size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
+INLINE uint8_t *encode_run(const bool few, size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states,
+                           uint8_t *words_at) {
     const ck_rans_table *t = run->table;
     const Few table = few_of(t);
     size_t i = 0, lane = 0;
     for (; i + GROUP <= run->count; i += GROUP) {
         Lanes x = load_states(states + lane);
-        const __m256i some = load_32(symbols + i);
-        words_at = few ? encode_few(&table, some, &x, words_at) : encode_many(t, some, &x, words_at);
+        words_at = few ? encode_few(&table, load_32(symbols + i), &x, words_at) : encode_many(t, symbols + i, &x, words_at);
         store_states(states + lane, x);
         lane = (lane + GROUP) & (lanes - 1);
     }
@@ -193,16 +221,17 @@ static uint8_t *encode(size_t lanes, const uint8_t *symbols, const ck_rans_run *
 
 // ---- Decoding -------------------------------------------------------------------------------------------------------------------
 
-// Of sixteen symbols: their frequency - 1 and their start; of all but the first the slot before their start, with the sign bit turned. No slot is
-// above those of symbols that start at 0 or at the end; `lowest` is the last symbol that starts at 0.
+// Of sixteen symbols: their frequency - 1 and their start; of all but the first the slot before their start, with the sign bit turned.
+// No slot is above those of symbols that start at 0 or at the end; `lowest` is the last symbol that starts at 0.
 typedef struct Slots {
     __m256i frequency, start, lowest, before[CK_RANS_FEW - 1];
 } Slots;
 
 INLINE Slots slots_of(const ck_rans_table *t) {
-    const __m256i a = load_32(t->code), b = load_32(t->code + 8), frequency = words(0x1fff), one = words(1);
+    const __m256i a = codes_at(t->code).code, b = codes_at(t->code + 8).code, frequency = words(0x1fff), one = words(1);
     Slots slots = {
-        .frequency = byte_of(_mm256_sub_epi32(_mm256_and_si256(a, frequency), one), _mm256_sub_epi32(_mm256_and_si256(b, frequency), one), 0),
+        .frequency = byte_of(_mm256_sub_epi32(_mm256_and_si256(a, frequency), one),
+                             _mm256_sub_epi32(_mm256_and_si256(b, frequency), one), 0),
         .start = byte_of(a, b, 17),
     };
     int lowest = 0;

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 
 #include "kv_avx512.h"
 
@@ -18,10 +18,21 @@ typedef struct Few {
     __m512i reciprocal, bias, shift, limit;
 } Few;
 
+// Sixteen codes and reciprocals of two registers of pairs.
+INLINE __m512i codes_of(__m512i pairs, __m512i more) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_epi32(pairs, even, more);
+}
+INLINE __m512i reciprocals_of(__m512i pairs, __m512i more) {
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_epi32(pairs, odd, more);
+}
+INLINE __m512i codes_at(const uint64_t *code) { return codes_of(load_64(code), load_64(code + 8)); }
+
 INLINE Few few_of(const ck_rans_table *t) {
-    const __m512i code = load_64(t->code), frequency = _mm512_and_si512(code, words(0x1fff));
+    const __m512i code = codes_at(t->code), frequency = _mm512_and_si512(code, words(0x1fff));
     return (Few){
-        .reciprocal = load_64(t->reciprocal),
+        .reciprocal = reciprocals_of(load_64(t->code), load_64(t->code + 8)),
         .bias = _mm512_or_si512(_mm512_srli_epi32(code, 17), _mm512_slli_epi32(_mm512_sub_epi32(words(256), frequency), 16)),
         .shift = _mm512_and_si512(_mm512_srli_epi32(code, 13), words(15)),
         .limit = _mm512_sub_epi32(_mm512_slli_epi32(frequency, 23), words(1)),
@@ -51,17 +62,20 @@ INLINE __m512i encode_few(const Few *few, __m512i symbols, __m512i x, uint8_t **
 }
 
 INLINE __m512i encode_many(const ck_rans_table *t, __m512i symbols, __m512i x, uint8_t **words_at) {
-    const __m512i code = _mm512_i32gather_epi32(symbols, t->code, 4), frequency = _mm512_and_si512(code, words(0x1fff));
+    const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(symbols), t->code, 8);
+    const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(symbols, 1), t->code, 8);
+    const __m512i code = codes_of(low, high), frequency = _mm512_and_si512(code, words(0x1fff));
     x = put_words(x, _mm512_cmpge_epi32_mask(_mm512_srli_epi32(x, 19), frequency), words_at);
     const __m512i shift = _mm512_and_si512(_mm512_srli_epi32(code, 13), words(15));
-    const __m512i quotient = divided(x, _mm512_i32gather_epi32(symbols, t->reciprocal, 4), shift);
+    const __m512i quotient = divided(x, reciprocals_of(low, high), shift);
     x = _mm512_add_epi32(x, _mm512_srli_epi32(code, 17));
     return _mm512_add_epi32(x, _mm512_mullo_epi32(quotient, _mm512_sub_epi32(words(4096), frequency)));
 }
 
 INLINE __m512i load_symbols(const uint8_t *symbols) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)symbols)); }
 
-INLINE __m512i encode_lanes(const bool many, const ck_rans_table *t, const Few *few, const uint8_t *symbols, __m512i x, uint8_t **words_at) {
+INLINE __m512i encode_lanes(const bool many, const ck_rans_table *t, const Few *few, const uint8_t *symbols, __m512i x,
+                            uint8_t **words_at) {
     return many ? encode_many(t, load_symbols(symbols), x, words_at) : encode_few(few, load_symbols(symbols), x, words_at);
 }
 
@@ -82,13 +96,17 @@ INLINE uint8_t *encode_run(const bool many, const size_t registers, const uint8_
     return words_at;
 }
 
-static uint8_t *encode(size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
-    const bool many = run->table->bits == 12;
+INLINE uint8_t *encode_on(const bool many, size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
     switch (lanes) {
-    case 32: return many ? encode_run(true, 2, symbols, run, states, words_at) : encode_run(false, 2, symbols, run, states, words_at);
-    case 64: return many ? encode_run(true, 4, symbols, run, states, words_at) : encode_run(false, 4, symbols, run, states, words_at);
-    default: return many ? encode_run(true, 8, symbols, run, states, words_at) : encode_run(false, 8, symbols, run, states, words_at);
+    case 32: return encode_run(many, 2, symbols, run, states, words_at);
+    case 64: return encode_run(many, 4, symbols, run, states, words_at);
+    default: return encode_run(many, 8, symbols, run, states, words_at);
     }
+}
+
+static uint8_t *encode(size_t lanes, const uint8_t *symbols, const ck_rans_run *run, uint32_t *states, uint8_t *words_at) {
+    if (run->table->bits == 12) return encode_on(true, lanes, symbols, run, states, words_at);
+    return encode_on(false, lanes, symbols, run, states, words_at);
 }
 
 // ---- Decoding -------------------------------------------------------------------------------------------------------------------
@@ -99,7 +117,7 @@ typedef struct Slots {
 } Slots;
 
 INLINE Slots slots_of(const ck_rans_table *t) {
-    const __m512i code = load_64(t->code);
+    const __m512i code = codes_at(t->code);
     Slots slots = {.code = _mm512_or_si512(_mm512_and_si512(code, words(0x1fff)), _mm512_slli_epi32(_mm512_srli_epi32(code, 17), 16))};
     UNROLL for (size_t i = 0; i < 4; i++) slots.symbol[i] = load_64(t->symbol + 64 * i);
     return slots;
@@ -138,8 +156,8 @@ INLINE __m512i decode_lanes(const bool many, const ck_rans_table *t, const Slots
     return symbol;
 }
 
-INLINE const uint8_t *decode_run(const bool many, const size_t registers, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run,
-                                 uint32_t *states, uint8_t *symbols) {
+INLINE const uint8_t *decode_run(const bool many, const size_t registers, const uint8_t *least, const uint8_t *words_at,
+                                 const ck_rans_run *run, uint32_t *states, uint8_t *symbols) {
     const ck_rans_table *t = run->table;
     const Slots slots = slots_of(t);
     const size_t lanes = registers * LANES, whole = run->count / lanes * lanes;
@@ -175,14 +193,19 @@ INLINE const uint8_t *decode_run(const bool many, const size_t registers, const 
     return words_at;
 }
 
+INLINE const uint8_t *decode_on(const bool many, size_t lanes, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run,
+                                uint32_t *states, uint8_t *symbols) {
+    switch (lanes) {
+    case 32: return decode_run(many, 2, least, words_at, run, states, symbols);
+    case 64: return decode_run(many, 4, least, words_at, run, states, symbols);
+    default: return decode_run(many, 8, least, words_at, run, states, symbols);
+    }
+}
+
 static const uint8_t *decode(size_t lanes, const uint8_t *least, const uint8_t *words_at, const ck_rans_run *run, uint32_t *states,
                              uint8_t *symbols) {
-    const bool many = run->table->bits == 12;
-    switch (lanes) {
-    case 32: return many ? decode_run(true, 2, least, words_at, run, states, symbols) : decode_run(false, 2, least, words_at, run, states, symbols);
-    case 64: return many ? decode_run(true, 4, least, words_at, run, states, symbols) : decode_run(false, 4, least, words_at, run, states, symbols);
-    default: return many ? decode_run(true, 8, least, words_at, run, states, symbols) : decode_run(false, 8, least, words_at, run, states, symbols);
-    }
+    if (run->table->bits == 12) return decode_on(true, lanes, least, words_at, run, states, symbols);
+    return decode_on(false, lanes, least, words_at, run, states, symbols);
 }
 
 static size_t place(size_t lane) { return lane; }

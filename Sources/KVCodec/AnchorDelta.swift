@@ -11,32 +11,34 @@ struct AnchorDelta: BlockTransform {
     private static func anchors(of tokens: Int) -> Int { (tokens + group - 1) / group }
 
     func apply(to frame: inout SideFrame, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let (count, dimension) = (Self.anchors(of: frame.tokens), frame.dimension)
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
             let anchors = Self.shape(head, count, dimension)
             for group in 0..<count { shape.rows(Self.row(group)).copy(of: scratch.planes, to: &scratch.anchors, anchors.rows(group..<group + 1)) }
-            scratch.set.range(scratch.anchors, anchors, of: .rows, least: &scratch.least, greatest: &scratch.greatest, at: 0)
+            scratch.set.range(scratch.anchors, anchors, of: .rows, least: &numbers.least, greatest: &numbers.greatest, at: 0)
             for group in 0..<count {
-                let least = scratch.least[group].bounded.bfloatBelow
-                let step = ((scratch.greatest[group].bounded - least) / Float(Self.levels - 1)).bfloatAbove
-                (scratch.least[group], scratch.greatest[group]) = (least, step)
-                scratch.factors[group] = step > 0 ? 1 / step : 0
-                scratch.biases[group] = step > 0 ? -least / step : 0
+                let least = numbers.least[group].bounded.bfloatBelow
+                let step = ((numbers.greatest[group].bounded - least) / Float(Self.levels - 1)).bfloatAbove
+                (numbers.least[group], numbers.greatest[group]) = (least, step)
+                numbers.factors[group] = step > 0 ? 1 / step : 0
+                numbers.biases[group] = step > 0 ? -least / step : 0
                 scratch.statistics.append(bfloat: least)
                 scratch.statistics.append(bfloat: step)
             }
             let place = head * count * dimension
             scratch.set.quantise(
-                scratch.anchors, anchors, by: .rows, factors: scratch.factors, biases: scratch.biases, at: 0, top: Self.levels - 1,
+                scratch.anchors, anchors, by: .rows, factors: numbers.factors, biases: numbers.biases, at: 0, top: Self.levels - 1,
                 into: &scratch.anchorSymbols, at: place)
             scratch.statistics.append(contentsOf: scratch.anchorSymbols[place..<place + count * dimension])
             scratch.set.dequantise(
-                scratch.anchorSymbols, at: place, by: .rows, steps: scratch.greatest, offsets: scratch.least, at: 0, into: &scratch.anchors, anchors)
+                scratch.anchorSymbols, at: place, by: .rows, steps: numbers.greatest, offsets: numbers.least, at: 0, into: &scratch.anchors, anchors)
             // The planes close up, group by group, towards the front.
             for group in 0..<count {
                 let others = shape.rows(Self.others(group, frame.tokens))
-                shiftRows(scratch, anchors.rows(group..<group + 1), others, factor: -1)
+                shiftRows(scratch, &numbers, anchors.rows(group..<group + 1), others, factor: -1)
                 let target = PlaneShape(
                     offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension, stride: shape.stride)
                 others.copy(of: scratch.planes, to: &scratch.spare, target)
@@ -47,18 +49,22 @@ struct AnchorDelta: BlockTransform {
     }
 
     func read(_ frame: inout SideFrame, _ scratch: BlockScratch, from statistics: inout ByteCursor) throws(KeyValueBlockError) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let (count, dimension) = (Self.anchors(of: frame.tokens), frame.dimension)
         for head in 0..<frame.heads {
-            for group in 0..<count { (scratch.least[group], scratch.greatest[group]) = (try statistics.bfloat(), try statistics.bfloat()) }
+            for group in 0..<count { (numbers.least[group], numbers.greatest[group]) = (try statistics.bfloat(), try statistics.bfloat()) }
             let place = try statistics.take(count * dimension)
             for index in 0..<count * dimension { scratch.anchorSymbols[index] = statistics.bytes[place + index] }
             scratch.set.dequantise(
-                scratch.anchorSymbols, at: 0, by: .rows, steps: scratch.greatest, offsets: scratch.least, at: 0, into: &scratch.anchors,
+                scratch.anchorSymbols, at: 0, by: .rows, steps: numbers.greatest, offsets: numbers.least, at: 0, into: &scratch.anchors,
                 Self.shape(head, count, dimension))
         }
     }
 
     func revert(_ frame: inout SideFrame, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let (count, dimension) = (Self.anchors(of: frame.tokens), frame.dimension)
         frame.rows = frame.tokens
         for head in 0..<frame.heads {
@@ -68,7 +74,7 @@ struct AnchorDelta: BlockTransform {
                 let others = shape.rows(Self.others(group, frame.tokens))
                 let source = PlaneShape(
                     offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension, stride: shape.stride)
-                shiftRows(scratch, anchors.rows(group..<group + 1), source, factor: 1)
+                shiftRows(scratch, &numbers, anchors.rows(group..<group + 1), source, factor: 1)
                 source.copy(of: scratch.planes, to: &scratch.spare, others)
                 anchors.rows(group..<group + 1).copy(of: scratch.anchors, to: &scratch.spare, shape.rows(Self.row(group)))
             }
@@ -77,9 +83,11 @@ struct AnchorDelta: BlockTransform {
     }
 
     /// Adds the anchor, or takes it off.
-    private func shiftRows(_ scratch: BlockScratch, _ anchor: PlaneShape, _ rows: PlaneShape, factor: Float) {
-        for column in 0..<anchor.columns { scratch.biases[column] = factor * scratch.anchors[anchor.offset + column] }
-        scratch.set.affineColumns(&scratch.planes, rows, factors: scratch.ones, terms: scratch.biases)
+    private func shiftRows(
+        _ scratch: BlockScratch, _ numbers: inout Parameters, _ anchor: PlaneShape, _ rows: PlaneShape, factor: Float
+    ) {
+        for column in 0..<anchor.columns { numbers.biases[column] = factor * scratch.anchors[anchor.offset + column] }
+        scratch.set.affineColumns(&scratch.planes, rows, factors: scratch.ones, terms: numbers.biases)
     }
 
     private static func shape(_ head: Int, _ count: Int, _ dimension: Int) -> PlaneShape {

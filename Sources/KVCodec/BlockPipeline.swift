@@ -88,8 +88,8 @@ final class BlockPipeline {
                 deadzone.settle(&plan[side], frame, isRelative: settings.isRelative, scratch)
             }
             guard frame.rows > 0 else { continue }
+            quantiser.encode(frame, &plan[side], scratch)
             quantiser.appendRuns(frame, plan[side], to: &scratch.runs)
-            quantiser.encode(frame, plan[side], scratch)
         }
         precondition(scratch.plannedSymbols == scratch.symbolCount, "\(scratch.symbolCount) symbols; \(scratch.plannedSymbols) were planned")
         symbols.encode(scratch)

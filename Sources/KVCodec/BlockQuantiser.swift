@@ -5,8 +5,8 @@ protocol BlockQuantiser {
     /// The runs that a side of a block comes to, in the order of their symbols.
     func appendRuns(_ frame: SideFrame, _ plan: LayerPlan.Side, to runs: inout [SymbolRun])
 
-    /// Adds symbols, and what the way back needs to the statistics. The planes may hold anything afterwards.
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch)
+    /// Adds symbols, and what the way back needs to the plan or the statistics. The planes may hold anything afterwards.
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch)
 
     /// Takes as many symbols, and reads what `encode` has added.
     func decode(
@@ -34,7 +34,7 @@ struct CodebookQuantiser: BlockQuantiser {
     init(_ codebook: Quantiser.Codebook, isEntropyCoded: Bool) {
         var books: [Int: NormalCodebook] = [:]
         for levels in [codebook.keys.high, codebook.keys.low, codebook.values.high, codebook.values.low] where books[levels] == nil {
-            books[levels] = NormalCodebook(levels: levels)
+            books[levels] = NormalCodebook.of(levels: levels)
         }
         self.books = books
         self.isEntropyCoded = isEntropyCoded
@@ -45,19 +45,21 @@ struct CodebookQuantiser: BlockQuantiser {
         plan.appendRuns(frame, style: .centred, to: &runs) { $0.levels }
     }
 
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let count = frame.heads * frame.rows
-        for head in 0..<frame.heads { scratch.set.energy(scratch.planes, frame.shape(head), into: &scratch.greatest, at: head * frame.rows) }
+        for head in 0..<frame.heads { scratch.set.energy(scratch.planes, frame.shape(head), into: &numbers.greatest, at: head * frame.rows) }
         for index in 0..<count {
-            scratch.greatest[index] = (scratch.greatest[index].bounded / Float(frame.dimension)).squareRoot()
-            scratch.least[index] = 0
+            numbers.greatest[index] = (numbers.greatest[index].bounded / Float(frame.dimension)).squareRoot()
+            numbers.least[index] = 0
         }
-        ScaleCode.writeSpans(count, isEntropyCoded, scratch)
-        for index in 0..<count { scratch.factors[index] = 1 / scratch.greatest[index] }
+        ScaleCode.writeSpans(count, isEntropyCoded, &numbers, scratch)
+        for index in 0..<count { numbers.factors[index] = 1 / numbers.greatest[index] }
         eachHead(frame, plan) { head, book in
             let shape = frame.shape(head)
             scratch.set.lookDown(
-                scratch.planes, shape, factors: scratch.factors, at: head * frame.rows, thresholds: book.thresholds, into: &scratch.symbols,
+                scratch.planes, shape, factors: numbers.factors, at: head * frame.rows, thresholds: book.thresholds, into: &scratch.symbols,
                 at: scratch.symbolCount)
             scratch.symbolCount += shape.count
         }
@@ -66,11 +68,13 @@ struct CodebookQuantiser: BlockQuantiser {
     func decode(
         _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
-        try ScaleCode.readSpans(frame.heads * frame.rows, isEntropyCoded, scratch, from: &statistics)
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
+        try ScaleCode.readSpans(frame.heads * frame.rows, isEntropyCoded, &numbers, scratch, from: &statistics)
         eachHead(frame, plan) { head, book in
             let shape = frame.shape(head)
             scratch.set.lookUp(
-                scratch.symbols, at: scratch.symbolCount, levels: book.values, steps: scratch.greatest, at: head * frame.rows,
+                scratch.symbols, at: scratch.symbolCount, levels: book.values, steps: numbers.greatest, at: head * frame.rows,
                 into: &scratch.planes, shape)
             scratch.symbolCount += shape.count
         }
@@ -94,23 +98,25 @@ struct NarrowFloatQuantiser: BlockQuantiser {
         plan.appendRuns(frame, style: .centred, to: &runs) { _ in 256 }
     }
 
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
             for axis in [InstructionSet.Axis.columns, .rows] {
-                scratch.set.range(scratch.planes, shape, of: axis, least: &scratch.least, greatest: &scratch.greatest, at: 0)
+                scratch.set.range(scratch.planes, shape, of: axis, least: &numbers.least, greatest: &numbers.greatest, at: 0)
                 for index in 0..<shape.parameters(axis) {
-                    let peak = max(-scratch.least[index].bounded, scratch.greatest[index].bounded)
+                    let peak = max(-numbers.least[index].bounded, numbers.greatest[index].bounded)
                     var exponent = peak > 0 ? min(max(Int(peak.exponent), -Self.most), Self.most) : 0
                     if axis == .rows { exponent -= Self.top }
                     scratch.statistics.append(UInt8(bitPattern: Int8(exponent)))
                     let factor = Float(sign: .plus, exponent: -exponent, significand: 1)
-                    if axis == .columns { scratch.factors[index] = factor } else { scratch.biases[index] = factor }
+                    if axis == .columns { numbers.factors[index] = factor } else { numbers.biases[index] = factor }
                 }
-                if axis == .columns { scratch.set.affineColumns(&scratch.planes, shape, factors: scratch.factors, terms: scratch.zeros) }
+                if axis == .columns { scratch.set.affineColumns(&scratch.planes, shape, factors: numbers.factors, terms: scratch.zeros) }
             }
             scratch.set.narrow(
-                scratch.planes, shape, rows: scratch.biases, columns: scratch.ones, into: &scratch.symbols, at: scratch.symbolCount)
+                scratch.planes, shape, rows: numbers.biases, columns: scratch.ones, into: &scratch.symbols, at: scratch.symbolCount)
             scratch.symbolCount += shape.count
         }
     }
@@ -118,12 +124,14 @@ struct NarrowFloatQuantiser: BlockQuantiser {
     func decode(
         _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
-            for channel in 0..<shape.columns { scratch.factors[channel] = Self.power(try statistics.byte()) }
-            for row in 0..<shape.rows { scratch.biases[row] = Self.power(try statistics.byte()) }
+            for channel in 0..<shape.columns { numbers.factors[channel] = Self.power(try statistics.byte()) }
+            for row in 0..<shape.rows { numbers.biases[row] = Self.power(try statistics.byte()) }
             scratch.set.widen(
-                scratch.symbols, at: scratch.symbolCount, rows: scratch.biases, columns: scratch.factors, into: &scratch.planes, shape)
+                scratch.symbols, at: scratch.symbolCount, rows: numbers.biases, columns: numbers.factors, into: &scratch.planes, shape)
             scratch.symbolCount += shape.count
         }
     }
@@ -143,7 +151,7 @@ struct BoundedQuantiser: BlockQuantiser {
         plan.appendRuns(frame, style: .centred, to: &runs) { _ in 256 }
     }
 
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch) {
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
             let count = scratch.set.predict(
@@ -175,11 +183,15 @@ struct BoundedQuantiser: BlockQuantiser {
     }
 }
 
-/// Steps around zero, for entropy coding. What is beyond 7 steps is listed in the statistics: how many, then each as a number with its sign in the
-/// lowest bit.
+/// Steps around zero, for entropy coding.
+///
+/// What is beyond 7 steps has a second symbol behind the planes of its side: (magnitude - 8) * 2, plus 1 below zero; 255 and more are 255, and how much
+/// more is in the statistics.
 struct DeadzoneQuantiser: BlockQuantiser {
-    let rounding: Float
-    let pull: Float
+    private let rounding: Float
+    private let pull: Float
+    private static let reach = 7
+    private static let most = 32767
 
     init(_ deadzone: Quantiser.Deadzone) {
         rounding = deadzone.rounding.value
@@ -188,54 +200,71 @@ struct DeadzoneQuantiser: BlockQuantiser {
 
     func appendRuns(_ frame: SideFrame, _ plan: LayerPlan.Side, to runs: inout [SymbolRun]) {
         plan.appendRuns(frame, style: .deadzone, to: &runs) { _ in 16 }
+        runs.append(SymbolRun(alphabet: 256, style: .centred, count: plan.wide))
     }
 
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
+        plan.wide = 0
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
-            for row in 0..<shape.rows { scratch.factors[row] = 1 / plan.steps[head] }
-            let count = scratch.set.deadzone(
-                scratch.planes, shape, factors: scratch.factors, at: 0, rounding: rounding, into: &scratch.symbols, at: scratch.symbolCount,
-                wide: &scratch.wide, at: 0)
-            scratch.statistics.append(varint: count)
-            for index in 0..<count {
-                let value = Int(scratch.wide[index])
-                scratch.statistics.append(varint: (abs(value) - 8) << 1 | (value < 0 ? 1 : 0))
-            }
+            for row in 0..<shape.rows { numbers.factors[row] = 1 / plan.steps[head] }
+            plan.wide += scratch.set.deadzone(
+                scratch.planes, shape, factors: numbers.factors, at: 0, rounding: rounding, into: &scratch.symbols, at: scratch.symbolCount,
+                wide: &scratch.wide, at: plan.wide)
             scratch.symbolCount += shape.count
         }
+        scratch.checkRoom(plan.wide)
+        for index in 0..<plan.wide {
+            let value = Int(scratch.wide[index])
+            let code = (abs(value) - Self.reach - 1) << 1 | (value < 0 ? 1 : 0)
+            scratch.symbols[scratch.symbolCount + index] = UInt8(min(code, 255))
+            if code >= 255 { scratch.statistics.append(varint: code - 255) }
+        }
+        scratch.symbolCount += plan.wide
     }
 
     func decode(
         _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
+        let wide = scratch.symbolCount + frame.heads * frame.rows * frame.dimension
+        for index in 0..<plan.wide {
+            var code = Int(scratch.symbols[wide + index])
+            if code == 255 { code += try statistics.varint() }
+            let magnitude = code >> 1 + Self.reach + 1
+            guard magnitude <= Self.most else { throw KeyValueBlockError("a wide symbol of \(magnitude); at most \(Self.most) was expected") }
+            scratch.wide[index] = Int16(code & 1 == 0 ? magnitude : -magnitude)
+        }
+        var taken = 0
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
-            let count = try statistics.varint()
-            guard count <= shape.count else { throw KeyValueBlockError("\(count) wide symbols of a head; at most \(shape.count) were expected") }
-            for index in 0..<count {
-                let code = try statistics.varint()
-                guard code >> 1 <= 32767 - 8 else { throw KeyValueBlockError("a wide symbol of \(code); at most \((32767 - 8) << 1 | 1) was expected") }
-                let value = Int16(code >> 1 + 8)
-                scratch.wide[index] = code & 1 == 0 ? value : -value
-            }
-            for row in 0..<shape.rows { scratch.biases[row] = plan.steps[head] }
+            for row in 0..<shape.rows { numbers.biases[row] = plan.steps[head] }
+            // As many as the head's symbols ask for; a wrong sum shows with the last head.
+            let count = min(scratch.symbolsEqual(15, scratch.symbolCount..<scratch.symbolCount + shape.count), plan.wide - taken)
             let isSound = scratch.set.undeadzone(
-                scratch.symbols, at: scratch.symbolCount, steps: scratch.biases, at: 0, pull: pull, wide: scratch.wide, at: 0, count: count,
+                scratch.symbols, at: scratch.symbolCount, steps: numbers.biases, at: 0, pull: pull, wide: scratch.wide, at: taken, count: count,
                 into: &scratch.planes, shape)
-            guard isSound else { throw KeyValueBlockError("the symbols of head \(head) ask for another number of wide ones than \(count)") }
+            guard isSound else { throw KeyValueBlockError("the symbols of head \(head) ask for other wide ones than \(plan.wide)") }
+            taken += count
             scratch.symbolCount += shape.count
         }
+        guard taken == plan.wide else { throw KeyValueBlockError("\(plan.wide) wide symbols; \(taken) were expected") }
+        scratch.symbolCount += plan.wide
     }
 
     /// The steps of a block whose profile has them in units of its root mean square; bf16 in any case, as the block carries them.
     func settle(_ plan: inout LayerPlan.Side, _ frame: SideFrame, isRelative: Bool, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         var unit: Float = 1
         if isRelative {
             var energy: Float = 0
             for head in 0..<frame.heads {
-                scratch.set.energy(scratch.planes, frame.shape(head), into: &scratch.greatest, at: 0)
-                for row in 0..<frame.rows { energy = (energy + scratch.greatest[row].bounded).bounded }
+                scratch.set.energy(scratch.planes, frame.shape(head), into: &numbers.greatest, at: 0)
+                for row in 0..<frame.rows { energy = (energy + numbers.greatest[row].bounded).bounded }
             }
             unit = (energy / Float(max(frame.heads * frame.rows * frame.dimension, 1))).squareRoot()
         }

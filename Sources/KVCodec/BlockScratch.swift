@@ -11,16 +11,10 @@ final class BlockScratch {
     var planes: [Float]
     var spare: [Float]
     /// Parameters of rows and columns; behind `parameterRoom` of them there is room for one more set.
-    var least: [Float]
-    var greatest: [Float]
-    var factors: [Float]
-    var biases: [Float]
+    var numbers: Parameters
     let parameterRoom: Int
     let ones: [Float]
     let zeros: [Float]
-    /// A byte for each parameter: codes of scales, and of centres.
-    var scaleCodes: [UInt8]
-    var centreCodes: [UInt8]
     /// What a transform keeps from its `read` to its `revert`.
     var channelOctaves: [UInt8]
     var anchors: [Float]
@@ -31,6 +25,7 @@ final class BlockScratch {
     /// How many stand there; when decoding, how many were taken.
     var symbolCount = 0
     var runs: [SymbolRun] = []
+    private var counts = [UInt32](repeating: 0, count: 256)
     /// The symbols in another order, or planes of their bits.
     var turned: [UInt8]
     var shifted: [UInt8]
@@ -61,12 +56,9 @@ final class BlockScratch {
         planes = Array(repeating: 0, count: sideElements)
         spare = planes
         let room = parameterRoom + max(tokens, dimension)
-        (least, greatest) = (Array(repeating: 0, count: room), Array(repeating: 0, count: room))
-        (factors, biases) = (least, least)
+        numbers = Parameters(room)
         let most = max(tokens, heads * dimension)
         (ones, zeros) = (Array(repeating: 1, count: most), Array(repeating: 0, count: most))
-        scaleCodes = Array(repeating: 0, count: room)
-        centreCodes = scaleCodes
         channelOctaves = Array(repeating: 0, count: heads * dimension / 2)
         let groups = (tokens + AnchorDelta.group - 1) / AnchorDelta.group
         anchors = Array(repeating: 0, count: groups * heads * dimension)
@@ -92,13 +84,47 @@ final class BlockScratch {
         exactCount = 0
     }
 
-    /// What the components' `read` and `decode` compare a count with.
+    /// The parameters, to be put back: loops over a local value pay for no access to their owner.
+    func takeNumbers() -> Parameters {
+        var taken = Parameters(0)
+        swap(&taken, &numbers)
+        return taken
+    }
+
+    /// How many symbols of a range are `symbol`.
+    func symbolsEqual(_ symbol: UInt8, _ range: Range<Int>) -> Int {
+        for index in counts.indices { counts[index] = 0 }
+        set.count(symbols, range, into: &counts)
+        return Int(counts[Int(symbol)])
+    }
+
+    /// There is room for `count` more symbols.
     func checkRoom(_ count: Int) { precondition(symbolCount + count <= symbols.count, "\(count) symbols behind \(symbolCount) of \(symbols.count)") }
+}
+
+/// A number of each kind for each row or column, in a value of its own.
+struct Parameters {
+    /// Ends of ranges; later centres, then offsets.
+    var least: [Float]
+    /// Ends of ranges; later spans, then steps.
+    var greatest: [Float]
+    var factors: [Float]
+    var biases: [Float]
+    /// Codes of spans and of centres.
+    var scaleCodes: [UInt8]
+    var centreCodes: [UInt8]
+
+    init(_ room: Int) {
+        least = Array(repeating: 0, count: room)
+        (greatest, factors, biases) = (least, least, least)
+        scaleCodes = Array(repeating: 0, count: room)
+        centreCodes = scaleCodes
+    }
 }
 
 /// Symbols that are coded alike.
 struct SymbolRun {
-    enum Style {
+    enum Style: Sendable {
         /// Around some centre.
         case centred
         /// Whole numbers -7...7 and an escape.

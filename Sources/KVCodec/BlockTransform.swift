@@ -84,29 +84,31 @@ struct ScaledHadamard: BlockTransform {
     init(signs: HadamardSigns) { transform = HadamardTransform(signs: signs) }
 
     func apply(to frame: inout SideFrame, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let dimension = frame.dimension
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
-            scratch.set.range(scratch.planes, shape, of: .columns, least: &scratch.least, greatest: &scratch.greatest, at: 0)
-            let loudest = (0..<dimension).reduce(Int.min) { max($0, Self.octave($1, scratch)) }
+            scratch.set.range(scratch.planes, shape, of: .columns, least: &numbers.least, greatest: &numbers.greatest, at: 0)
+            let loudest = (0..<dimension).reduce(Int.min) { max($0, Self.octave($1, numbers)) }
             for channel in 0..<dimension {
-                let octave = Self.octave(channel, scratch)
+                let octave = Self.octave(channel, numbers)
                 let code = octave == .min ? 0 : min((loudest - octave + 1) / 2, Self.most)
                 if channel % 2 == 0 {
                     scratch.statistics.append(UInt8(code))
                 } else {
                     scratch.statistics[scratch.statistics.count - 1] |= UInt8(code) << 4
                 }
-                scratch.factors[channel] = Float(sign: .plus, exponent: code, significand: 1)
+                numbers.factors[channel] = Float(sign: .plus, exponent: code, significand: 1)
             }
-            scratch.set.affineColumns(&scratch.planes, shape, factors: scratch.factors, terms: scratch.zeros)
+            scratch.set.affineColumns(&scratch.planes, shape, factors: numbers.factors, terms: scratch.zeros)
         }
         transform.apply(to: &frame, scratch)
     }
 
     /// Of a channel's greatest magnitude.
-    private static func octave(_ channel: Int, _ scratch: BlockScratch) -> Int {
-        let peak = max(-scratch.least[channel].bounded, scratch.greatest[channel].bounded)
+    private static func octave(_ channel: Int, _ numbers: Parameters) -> Int {
+        let peak = max(-numbers.least[channel].bounded, numbers.greatest[channel].bounded)
         return peak > 0 ? Int(peak.exponent) : .min
     }
 
@@ -116,13 +118,15 @@ struct ScaledHadamard: BlockTransform {
     }
 
     func revert(_ frame: inout SideFrame, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         transform.revert(&frame, scratch)
         for head in 0..<frame.heads {
             for channel in 0..<frame.dimension {
                 let pair = scratch.channelOctaves[(head * frame.dimension + channel) / 2]
-                scratch.factors[channel] = Float(sign: .plus, exponent: -Int(pair >> (channel % 2 == 0 ? 0 : 4) & 15), significand: 1)
+                numbers.factors[channel] = Float(sign: .plus, exponent: -Int(pair >> (channel % 2 == 0 ? 0 : 4) & 15), significand: 1)
             }
-            scratch.set.affineColumns(&scratch.planes, frame.shape(head), factors: scratch.factors, terms: scratch.zeros)
+            scratch.set.affineColumns(&scratch.planes, frame.shape(head), factors: numbers.factors, terms: scratch.zeros)
         }
     }
 }

@@ -14,7 +14,7 @@ struct ByteCursor {
     /// The place of the next `count` bytes, which are passed over.
     mutating func take(_ count: Int) throws(KeyValueBlockError) -> Int {
         guard count >= 0, count <= remaining else {
-            throw KeyValueBlockError("the \(name) end after \(remaining) bytes; \(count) more were expected")
+            throw KeyValueBlockError("\(remaining) bytes are left of the \(name); \(count) were expected")
         }
         defer { place += count }
         return place

@@ -13,6 +13,8 @@ struct LayerPlan: Equatable {
         var groups: [Group]
         /// Of a dead-zone quantiser, for each head.
         var steps: [Float]
+        /// How many of its symbols are beyond the dead zone's alphabet.
+        var wide = 0
 
         var headCount: Int { groups.reduce(0) { $0 + $1.heads.count } }
     }
@@ -67,7 +69,7 @@ struct LayerPlan: Equatable {
 
 /// What a block says of its layer's plan.
 extension LayerPlan {
-    /// A bit for each head that is low; the levels of each head; or nothing. Steps follow in any case where there are any.
+    /// A bit for each head that is low; the levels of each head; the steps of each head and how many symbols are wide; or nothing.
     func write(_ profile: KeyValueProfile, heads: Int, isLow: [Bool], to bytes: inout [UInt8]) {
         switch profile.quantiser {
         case .none, .fp8, .bounded: break
@@ -78,7 +80,11 @@ extension LayerPlan {
                 Self.write(isLow, to: &bytes)
             }
         case .codebook(let codebook): if codebook.headShare != nil { Self.write(isLow, to: &bytes) }
-        case .deadzone: for side in [keys, values] { for step in side.steps { bytes.append(bfloat: step) } }
+        case .deadzone:
+            for side in [keys, values] {
+                for step in side.steps { bytes.append(bfloat: step) }
+                bytes.append(varint: side.wide)
+            }
         }
     }
 
@@ -113,6 +119,11 @@ extension LayerPlan {
                     let step = try header.bfloat()
                     guard step > 0, step.isFinite else { throw KeyValueBlockError("head \(head) has a step of \(step); one above 0 was expected") }
                     self[side].steps[head] = step
+                }
+                self[side].wide = try header.varint()
+                let most = KeyValueBlock.tokens * geometry.heads * geometry.dimension
+                guard self[side].wide <= most else {
+                    throw KeyValueBlockError("\(self[side].wide) wide symbols; at most \(most) were expected")
                 }
             case .none, .uniform, .fp8, .bounded, .codebook: break
             }

@@ -1,13 +1,27 @@
+internal import Synchronization
+
 /// The levels of a standard normal distribution with the least mean square error, and the thresholds halfway between them (Lloyd, Max).
 ///
 /// Computed with sums, products, quotients and square roots only, so that every machine finds the same.
-struct NormalCodebook {
+struct NormalCodebook: Sendable {
     let thresholds: [Float]
     /// 256 of them, the last one repeated.
     let values: [Float]
 
-    init(levels count: Int) {
-        precondition((2...16).contains(count), "\(count) levels")
+    /// Of 2...16 levels, each computed when it is first asked for.
+    static func of(levels: Int) -> NormalCodebook {
+        precondition((2...16).contains(levels), "\(levels) levels")
+        return shelf.withLock { shelf in
+            if let found = shelf[levels] { return found }
+            let book = NormalCodebook(levels: levels)
+            shelf[levels] = book
+            return book
+        }
+    }
+
+    private static let shelf = Mutex<[Int: NormalCodebook]>([:])
+
+    private init(levels count: Int) {
         var levels = (0..<count).map { 3.5 * (Double(2 * $0 + 1) / Double(count) - 1) }
         // Ends far beyond what floats tell apart; each round moves every level to the mean of its cell.
         for _ in 0..<(200 + 40 * count) {

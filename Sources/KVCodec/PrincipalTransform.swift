@@ -32,13 +32,15 @@ final class PrincipalTransform: BlockTransform {
     }
 
     func apply(to frame: inout SideFrame, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let basis = calibration.basis(layer: frame.layer, side: frame.side)
         if frame.side == .keys, half > 0 {
             setBase(frame.position, sign: -1)
             rotate(frame, scratch, sines: undoing)
         }
-        for channel in 0..<basis.mean.count { scratch.biases[channel] = -basis.mean[channel] }
-        scratch.set.affineColumns(&scratch.planes, frame.whole, factors: scratch.ones, terms: scratch.biases)
+        for channel in 0..<basis.mean.count { numbers.biases[channel] = -basis.mean[channel] }
+        scratch.set.affineColumns(&scratch.planes, frame.whole, factors: scratch.ones, terms: numbers.biases)
         scratch.set.product(scratch.planes, frame.whole, matrix: basis.matrix, into: &scratch.spare, frame.whole)
         swap(&scratch.planes, &scratch.spare)
     }

@@ -63,7 +63,7 @@ final class RansSymbols: SymbolCoder {
 
     private func member(_ run: SymbolRun) -> Int {
         if let found = members.firstIndex(where: { $0.family.alphabet == run.alphabet && $0.family.style == run.style }) { return found }
-        let family = SymbolFamily(alphabet: run.alphabet, style: run.style)
+        let family = SymbolFamily.of(alphabet: run.alphabet, style: run.style)
         members.append(Member(family: family, first: tables.append(family.count)))
         return members.count - 1
     }
@@ -98,10 +98,9 @@ final class RansSymbols: SymbolCoder {
     private static let bit = 1024
 
     private func choose(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch) {
-        for symbol in 0..<256 { counts[symbol] = 0 }
+        Self.clear(&counts)
         scratch.set.count(scratch.symbols, first..<first + run.count, into: &counts)
-        let used = (0..<run.alphabet).count { counts[$0] > 0 }
-        if used == 1, let symbol = (0..<run.alphabet).first(where: { counts[$0] > 0 }) {
+        if let symbol = Self.only(counts) {
             scratch.tables.append(contentsOf: [Form.single.rawValue, UInt8(symbol)])
             single(symbol)
             return tables.appendRun(slots[usedSlots - 1], count: run.count)
@@ -145,6 +144,18 @@ final class RansSymbols: SymbolCoder {
         tables.appendRun(number, count: run.count)
     }
 
+    private static func clear(_ counts: inout [UInt32]) { for index in counts.indices { counts[index] = 0 } }
+
+    /// The one symbol that occurs.
+    private static func only(_ counts: [UInt32]) -> Int? {
+        var found: Int?
+        for symbol in counts.indices where counts[symbol] > 0 {
+            if found != nil { return nil }
+            found = symbol
+        }
+        return found
+    }
+
     /// A table in which `symbol` has everything.
     private func single(_ symbol: Int) {
         for index in 0...symbol { coarse[index] = 0 }
@@ -159,7 +170,7 @@ final class RansSymbols: SymbolCoder {
         choices.removeAll(keepingCapacity: true)
         var sum = 8 * Self.bit * columns
         for column in 0..<columns {
-            for symbol in 0..<256 { channelCounts[symbol] = 0 }
+            Self.clear(&channelCounts)
             let start = first + column * run.rows
             scratch.set.count(scratch.turned, start..<start + run.rows, into: &channelCounts)
             let found = members[member].family.best(channelCounts)

@@ -35,13 +35,14 @@ enum ScaleCode {
     // MARK: Spans
 
     /// Codes the first `count` of `greatest` and replaces them with what a reader will have: the same or more.
-    static func writeSpans(_ count: Int, _ isEntropyCoded: Bool, _ scratch: BlockScratch) {
+    static func writeSpans(_ count: Int, _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch) {
+        let factors = Self.factors, codes = Self.codes
         var top = least
-        for index in 0..<count { top = max(top, scratch.greatest[index]) }
+        for index in 0..<count { top = max(top, numbers.greatest[index]) }
         top = min(top, 2e38).bfloatAbove
         scratch.statistics.append(bfloat: top)
         for index in 0..<count {
-            let ratio = min(max(scratch.greatest[index], least) / top, 1)
+            let ratio = min(max(numbers.greatest[index], least) / top, 1)
             // 1 - 16 octaves: what is below comes out as the last code.
             var code = 255
             if ratio > factors[255] {
@@ -49,19 +50,20 @@ enum ScaleCode {
                 code = min(255, max(0, octave * 16 - 16 + Int(codes[Int(ratio.significandBitPattern >> 16)])))
                 while code > 0, factors[code] < ratio { code -= 1 }
             }
-            scratch.scaleCodes[index] = UInt8(code)
-            scratch.greatest[index] = top * factors[code]
+            numbers.scaleCodes[index] = UInt8(code)
+            numbers.greatest[index] = top * factors[code]
         }
-        emit(scratch.scaleCodes, count, isEntropyCoded, scratch)
+        emit(numbers.scaleCodes, count, isEntropyCoded, scratch)
     }
 
     static func readSpans(
-        _ count: Int, _ isEntropyCoded: Bool, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ count: Int, _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
+        let factors = Self.factors
         let top = try statistics.bfloat()
         guard top >= 0, top.isFinite else { throw KeyValueBlockError("the greatest span is \(top); a finite one was expected") }
-        try collect(&scratch.scaleCodes, count, isEntropyCoded, scratch, from: &statistics)
-        for index in 0..<count { scratch.greatest[index] = top * factors[Int(scratch.scaleCodes[index])] }
+        try collect(&numbers.scaleCodes, count, isEntropyCoded, scratch, from: &statistics)
+        for index in 0..<count { numbers.greatest[index] = top * factors[Int(numbers.scaleCodes[index])] }
     }
 
     // MARK: Centres
@@ -72,36 +74,54 @@ enum ScaleCode {
     /// A centre may be this many spans away from 0; where it would be more, the span is raised.
     static let reach: Float = 1000
 
-    /// Codes the first `count` of `least` against the spans in `greatest`, and replaces them with what a reader will have.
-    static func writeCentres(_ count: Int, _ levels: (Int) -> Int, _ isEntropyCoded: Bool, _ scratch: BlockScratch) {
+    /// Parameters whose ranges have the same number of levels, up to `end`.
+    typealias Stretch = (end: Int, levels: Int)
+
+    /// Codes the centres in `least` against the spans in `greatest`, and replaces them with what a reader will have.
+    static func writeCentres(_ stretches: [Stretch], _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch) {
         var isWide = false
-        for index in 0..<count {
-            let unit = unit(span: scratch.greatest[index], levels: levels(index))
-            let code = min(max((scratch.least[index] / unit).rounded(), -32768), 32767)
-            isWide = isWide || code < -128 || code > 127
-            scratch.least[index] = code
+        var index = 0
+        for stretch in stretches {
+            let divisor = unit(span: 1, levels: stretch.levels)
+            while index < stretch.end {
+                let code = min(max((numbers.least[index] / (numbers.greatest[index] * divisor)).rounded(), -32768), 32767)
+                isWide = isWide || code < -128 || code > 127
+                numbers.least[index] = code
+                numbers.centreCodes[index] = UInt8(truncatingIfNeeded: Int32(code))
+                index += 1
+            }
         }
         scratch.statistics.append(isWide ? 1 : 0)
-        for index in 0..<count {
-            let code = Int(scratch.least[index])
-            scratch.centreCodes[index] = UInt8(truncatingIfNeeded: code)
-            if isWide { scratch.statistics.append(UInt8(truncatingIfNeeded: code >> 8)) }
-            scratch.least[index] = Float(code) * unit(span: scratch.greatest[index], levels: levels(index))
-        }
-        emit(scratch.centreCodes, count, isEntropyCoded, scratch)
+        if isWide { for index in 0..<index { scratch.statistics.append(UInt8(truncatingIfNeeded: Int32(numbers.least[index]) >> 8)) } }
+        scale(stretches, &numbers)
+        emit(numbers.centreCodes, index, isEntropyCoded, scratch)
     }
 
     static func readCentres(
-        _ count: Int, _ levels: (Int) -> Int, _ isEntropyCoded: Bool, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ stretches: [Stretch], _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
+        let count = stretches.last?.end ?? 0
         let isWide = try statistics.byte()
         guard isWide < 2 else { throw KeyValueBlockError("centres of form \(isWide); 0 or 1 was expected") }
         let upper = isWide == 1 ? try statistics.take(count) : 0
-        try collect(&scratch.centreCodes, count, isEntropyCoded, scratch, from: &statistics)
+        try collect(&numbers.centreCodes, count, isEntropyCoded, scratch, from: &statistics)
         for index in 0..<count {
-            let low = scratch.centreCodes[index]
-            let code = isWide == 1 ? Int(Int16(truncatingIfNeeded: Int(statistics.bytes[upper + index]) << 8 | Int(low))) : Int(Int8(bitPattern: low))
-            scratch.least[index] = Float(code) * unit(span: scratch.greatest[index], levels: levels(index))
+            let low = numbers.centreCodes[index]
+            let code = isWide == 1 ? Int16(bitPattern: UInt16(statistics.bytes[upper + index]) << 8 | UInt16(low)) : Int16(Int8(bitPattern: low))
+            numbers.least[index] = Float(code)
+        }
+        scale(stretches, &numbers)
+    }
+
+    /// From whole numbers of units to centres.
+    private static func scale(_ stretches: [Stretch], _ numbers: inout Parameters) {
+        var index = 0
+        for stretch in stretches {
+            let divisor = unit(span: 1, levels: stretch.levels)
+            while index < stretch.end {
+                numbers.least[index] *= numbers.greatest[index] * divisor
+                index += 1
+            }
         }
     }
 
@@ -114,13 +134,8 @@ enum ScaleCode {
         }
         let base = base(codes, count)
         scratch.statistics.append(base)
-        let place = scratch.symbolCount
         scratch.checkRoom(2 * count)
-        for index in 0..<count {
-            let code = codes[index] &- base
-            scratch.symbols[place + index] = code >> 4
-            scratch.symbols[place + count + index] = code & 15
-        }
+        split(codes, count, base, to: &scratch.symbols, at: scratch.symbolCount)
         scratch.symbolCount += 2 * count
     }
 
@@ -133,11 +148,20 @@ enum ScaleCode {
             return
         }
         let base = try statistics.byte()
-        let place = scratch.symbolCount
-        for index in 0..<count {
-            codes[index] = (scratch.symbols[place + index] << 4 | scratch.symbols[place + count + index] & 15) &+ base
-        }
+        join(scratch.symbols, at: scratch.symbolCount, base, to: &codes, count)
         scratch.symbolCount += 2 * count
+    }
+
+    private static func split(_ codes: [UInt8], _ count: Int, _ base: UInt8, to symbols: inout [UInt8], at place: Int) {
+        for index in 0..<count {
+            let code = codes[index] &- base
+            symbols[place + index] = code >> 4
+            symbols[place + count + index] = code & 15
+        }
+    }
+
+    private static func join(_ symbols: [UInt8], at place: Int, _ base: UInt8, to codes: inout [UInt8], _ count: Int) {
+        for index in 0..<count { codes[index] = (symbols[place + index] << 4 | symbols[place + count + index] & 15) &+ base }
     }
 
     /// The least code where all are within sixteen, else eight below their mean: so that the high halves are nearly always the same. Codes are taken

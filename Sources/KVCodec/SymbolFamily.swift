@@ -1,9 +1,10 @@
 import Glibc
+import Synchronization
 
 /// A fixed family of frequencies for the symbols of an alphabet, so that a table is named in a byte.
 ///
 /// A constant of the format: bell curves by centre and width, computed so that every machine finds the same.
-struct SymbolFamily {
+struct SymbolFamily: Sendable {
     let alphabet: Int
     let style: SymbolRun.Style
     /// Of the tables' sums.
@@ -18,7 +19,21 @@ struct SymbolFamily {
     private let widths: Int
     private let shapes: Int
 
-    init(alphabet: Int, style: SymbolRun.Style) {
+    /// Small ones are computed once.
+    static func of(alphabet: Int, style: SymbolRun.Style) -> SymbolFamily {
+        guard alphabet <= 16 else { return SymbolFamily(alphabet: alphabet, style: style) }
+        return shelf.withLock { shelf in
+            let key = style == .centred ? alphabet : -alphabet
+            if let found = shelf[key] { return found }
+            let family = SymbolFamily(alphabet: alphabet, style: style)
+            shelf[key] = family
+            return family
+        }
+    }
+
+    private static let shelf = Mutex<[Int: SymbolFamily]>([:])
+
+    private init(alphabet: Int, style: SymbolRun.Style) {
         precondition((2...256).contains(alphabet) && (style == .centred || alphabet == 16), "a family of \(alphabet) symbols")
         self.alphabet = alphabet
         self.style = style
@@ -54,18 +69,23 @@ struct SymbolFamily {
         let place = style == .centred ? mean * Double(centres - 1) / Double(alphabet - 1) : mean - 4
         let centre = min(max(Int(place.rounded()), 0), centres - 1)
         let width = min(max(Int((3 * log2(deviation / Self.deviation(0, alphabet, style))).rounded()), 0), widths - 1)
+        // The nearest, its neighbours in width, and those on the mean's side of it.
+        let beside = min(max(centre + (place < Double(centre) ? -1 : 1), 0), centres - 1)
         var best = (table: 0, cost: Int.max)
-        for nearCentre in max(centre - 1, 0)...min(centre + 1, centres - 1) {
-            for nearWidth in max(width - 1, 0)...min(width + 1, widths - 1) {
-                for shape in 0..<shapes {
-                    let table = (nearCentre * widths + nearWidth) * shapes + shape
-                    var cost = 0
-                    for symbol in 0..<alphabet { cost += Int(counts[first + symbol]) * Int(costs[table * alphabet + symbol]) }
-                    if cost < best.cost { best = (table, cost) }
-                }
+        for (nearCentre, nearWidth) in [(centre, width), (centre, max(width - 1, 0)), (centre, min(width + 1, widths - 1)), (beside, width)] {
+            for shape in 0..<shapes {
+                let table = (nearCentre * widths + nearWidth) * shapes + shape
+                let cost = cost(counts, first, table)
+                if cost < best.cost { best = (table, cost) }
             }
         }
         return best
+    }
+
+    private func cost(_ counts: [UInt32], _ first: Int, _ table: Int) -> Int {
+        var cost: UInt64 = 0
+        for symbol in 0..<alphabet { cost &+= UInt64(counts[first + symbol]) &* UInt64(costs[table * alphabet + symbol]) }
+        return Int(cost)
     }
 
     // MARK: The curves

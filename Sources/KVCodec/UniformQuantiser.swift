@@ -78,44 +78,46 @@ struct UniformQuantiser: BlockQuantiser {
 
     // MARK: Encoding
 
-    func encode(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    func encode(_ frame: SideFrame, _ plan: inout LayerPlan.Side, _ scratch: BlockScratch) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let isTensor = axis(frame.side) == .tensor
         let room = scratch.parameterRoom
         forEachPart(frame, plan) { part, _, isFirst in
             let count = isTensor ? frame.rows : part.shape.parameters(part.axis)
             let place = isFirst && !isTensor ? part.first : room
-            scratch.set.range(scratch.planes, part.shape, of: part.axis, least: &scratch.least, greatest: &scratch.greatest, at: place)
+            scratch.set.range(scratch.planes, part.shape, of: part.axis, least: &numbers.least, greatest: &numbers.greatest, at: place)
             if isTensor {
-                if isFirst { (scratch.least[part.first], scratch.greatest[part.first]) = (scratch.least[room], scratch.greatest[room]) }
+                if isFirst { (numbers.least[part.first], numbers.greatest[part.first]) = (numbers.least[room], numbers.greatest[room]) }
                 for row in 0..<count {
-                    scratch.least[part.first] = min(scratch.least[part.first], scratch.least[room + row])
-                    scratch.greatest[part.first] = max(scratch.greatest[part.first], scratch.greatest[room + row])
+                    numbers.least[part.first] = min(numbers.least[part.first], numbers.least[room + row])
+                    numbers.greatest[part.first] = max(numbers.greatest[part.first], numbers.greatest[room + row])
                 }
             } else if !isFirst {
                 for index in 0..<count {
-                    scratch.least[part.first + index] = min(scratch.least[part.first + index], scratch.least[room + index])
-                    scratch.greatest[part.first + index] = max(scratch.greatest[part.first + index], scratch.greatest[room + index])
+                    numbers.least[part.first + index] = min(numbers.least[part.first + index], numbers.least[room + index])
+                    numbers.greatest[part.first + index] = max(numbers.greatest[part.first + index], numbers.greatest[room + index])
                 }
             }
         }
         let count = parameters(frame, plan)
-        write(count, frame, plan, scratch)
+        write(count, frame, plan, &numbers, scratch)
         for index in 0..<count {
-            let (step, offset) = (scratch.greatest[index], scratch.least[index])
-            scratch.factors[index] = step > 0 ? 1 / step : 0
-            scratch.biases[index] = step > 0 ? -offset / step : 0
+            let (step, offset) = (numbers.greatest[index], numbers.least[index])
+            numbers.factors[index] = step > 0 ? 1 / step : 0
+            numbers.biases[index] = step > 0 ? -offset / step : 0
         }
         forEachPart(frame, plan) { part, group, _ in
             var first = part.first
             if isTensor {
                 first = room
                 for row in 0..<frame.rows {
-                    scratch.factors[room + row] = scratch.factors[part.first]
-                    scratch.biases[room + row] = scratch.biases[part.first]
+                    numbers.factors[room + row] = numbers.factors[part.first]
+                    numbers.biases[room + row] = numbers.biases[part.first]
                 }
             }
             scratch.set.quantise(
-                scratch.planes, part.shape, by: part.axis, factors: scratch.factors, biases: scratch.biases, at: first, top: group.levels - 1,
+                scratch.planes, part.shape, by: part.axis, factors: numbers.factors, biases: numbers.biases, at: first, top: group.levels - 1,
                 into: &scratch.symbols, at: scratch.symbolCount)
             scratch.symbolCount += part.shape.count
         }
@@ -124,20 +126,22 @@ struct UniformQuantiser: BlockQuantiser {
     func decode(
         _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
+        var numbers = scratch.takeNumbers()
+        defer { scratch.numbers = numbers }
         let isTensor = axis(frame.side) == .tensor
         let room = scratch.parameterRoom
-        try read(parameters(frame, plan), frame, plan, scratch, from: &statistics)
+        try read(parameters(frame, plan), frame, plan, &numbers, scratch, from: &statistics)
         forEachPart(frame, plan) { part, _, _ in
             var first = part.first
             if isTensor {
                 first = room
                 for row in 0..<frame.rows {
-                    scratch.greatest[room + row] = scratch.greatest[part.first]
-                    scratch.least[room + row] = scratch.least[part.first]
+                    numbers.greatest[room + row] = numbers.greatest[part.first]
+                    numbers.least[room + row] = numbers.least[part.first]
                 }
             }
             scratch.set.dequantise(
-                scratch.symbols, at: scratch.symbolCount, by: part.axis, steps: scratch.greatest, offsets: scratch.least, at: first,
+                scratch.symbols, at: scratch.symbolCount, by: part.axis, steps: numbers.greatest, offsets: numbers.least, at: first,
                 into: &scratch.planes, part.shape)
             scratch.symbolCount += part.shape.count
         }
@@ -146,49 +150,52 @@ struct UniformQuantiser: BlockQuantiser {
     // MARK: Parameters
     // From ranges in (least, greatest) to offsets and steps there, as a reader will have them.
 
-    private func write(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    private func write(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch) {
         for index in 0..<count {
-            let (low, high) = (scratch.least[index].bounded, scratch.greatest[index].bounded)
+            let (low, high) = (numbers.least[index].bounded, numbers.greatest[index].bounded)
             if uniform.isSymmetric {
                 let peak = max(-low, high)
-                (scratch.least[index], scratch.greatest[index]) = (-peak, peak)
+                (numbers.least[index], numbers.greatest[index]) = (-peak, peak)
             } else {
-                (scratch.least[index], scratch.greatest[index]) = (low, high)
+                (numbers.least[index], numbers.greatest[index]) = (low, high)
             }
         }
         switch uniform.scales {
-        case .narrow: writeNarrow(count, frame, plan, scratch)
+        case .narrow: writeNarrow(count, frame, plan, &numbers, scratch)
         case .wide:
+            var bytes: [UInt8] = []
+            swap(&bytes, &scratch.statistics)
+            defer { swap(&bytes, &scratch.statistics) }
             forEachParameter(frame, plan, count) { index, levels in
                 if uniform.isSymmetric {
-                    let step = (scratch.greatest[index] / Float((levels - 1) / 2)).bfloatAbove
-                    scratch.statistics.append(bfloat: step)
-                    (scratch.least[index], scratch.greatest[index]) = (-step * Float((levels - 1) / 2), step)
+                    let step = (numbers.greatest[index] / Float((levels - 1) / 2)).bfloatAbove
+                    bytes.append(bfloat: step)
+                    (numbers.least[index], numbers.greatest[index]) = (-step * Float((levels - 1) / 2), step)
                 } else {
-                    let low = scratch.least[index].bfloatBelow
-                    let step = ((scratch.greatest[index] - low) / Float(levels - 1)).bfloatAbove
-                    scratch.statistics.append(bfloat: low)
-                    scratch.statistics.append(bfloat: step)
-                    (scratch.least[index], scratch.greatest[index]) = (low, step)
+                    let low = numbers.least[index].bfloatBelow
+                    let step = ((numbers.greatest[index] - low) / Float(levels - 1)).bfloatAbove
+                    bytes.append(bfloat: low)
+                    bytes.append(bfloat: step)
+                    (numbers.least[index], numbers.greatest[index]) = (low, step)
                 }
             }
-        case .twoLevel: writeTwoLevels(frame, plan, scratch)
+        case .twoLevel: writeTwoLevels(frame, plan, &numbers, scratch)
         }
     }
 
     private func read(
-        _ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
         switch uniform.scales {
         case .narrow:
-            try ScaleCode.readSpans(count, isEntropyCoded, scratch, from: &statistics)
-            let levels = levels(frame, plan)
+            try ScaleCode.readSpans(count, isEntropyCoded, &numbers, scratch, from: &statistics)
+            let stretches = stretches(frame, plan)
             if uniform.isSymmetric {
-                for index in 0..<count { scratch.least[index] = 0 }
+                for index in 0..<count { numbers.least[index] = 0 }
             } else {
-                try ScaleCode.readCentres(count, levels, isEntropyCoded, scratch, from: &statistics)
+                try ScaleCode.readCentres(stretches, isEntropyCoded, &numbers, scratch, from: &statistics)
             }
-            settle(count, levels, scratch)
+            settle(stretches, &numbers)
         case .wide:
             let place = try statistics.take(count * (uniform.isSymmetric ? 2 : 4))
             let bytes = statistics.bytes
@@ -198,44 +205,49 @@ struct UniformQuantiser: BlockQuantiser {
             forEachParameter(frame, plan, count) { index, levels in
                 if uniform.isSymmetric {
                     let step = number(index)
-                    (scratch.least[index], scratch.greatest[index]) = (-step * Float((levels - 1) / 2), step)
+                    (numbers.least[index], numbers.greatest[index]) = (-step * Float((levels - 1) / 2), step)
                 } else {
-                    (scratch.least[index], scratch.greatest[index]) = (number(2 * index), number(2 * index + 1))
+                    (numbers.least[index], numbers.greatest[index]) = (number(2 * index), number(2 * index + 1))
                 }
             }
-        case .twoLevel: try readTwoLevels(frame, plan, scratch, from: &statistics)
+        case .twoLevel: try readTwoLevels(frame, plan, &numbers, from: &statistics)
         }
     }
 
-    private func writeNarrow(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    private func writeNarrow(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch) {
         for index in 0..<count {
-            let (low, high) = (scratch.least[index], scratch.greatest[index])
+            let (low, high) = (numbers.least[index], numbers.greatest[index])
             let centre = low * 0.5 + high * 0.5
-            scratch.least[index] = centre
-            scratch.greatest[index] = max(high - low, abs(centre) / ScaleCode.reach)
+            numbers.least[index] = centre
+            numbers.greatest[index] = max(high - low, abs(centre) / ScaleCode.reach)
         }
-        ScaleCode.writeSpans(count, isEntropyCoded, scratch)
-        let levels = levels(frame, plan)
-        if !uniform.isSymmetric { ScaleCode.writeCentres(count, levels, isEntropyCoded, scratch) }
-        settle(count, levels, scratch)
+        ScaleCode.writeSpans(count, isEntropyCoded, &numbers, scratch)
+        let stretches = stretches(frame, plan)
+        if !uniform.isSymmetric { ScaleCode.writeCentres(stretches, isEntropyCoded, &numbers, scratch) }
+        settle(stretches, &numbers)
     }
 
     /// From centres and spans to offsets and steps.
-    private func settle(_ count: Int, _ levels: (Int) -> Int, _ scratch: BlockScratch) {
-        for index in 0..<count {
-            let span = scratch.greatest[index]
-            scratch.least[index] -= span * 0.5
-            scratch.greatest[index] = span / Float(levels(index) - 1)
+    private func settle(_ stretches: [ScaleCode.Stretch], _ numbers: inout Parameters) {
+        var index = 0
+        for stretch in stretches {
+            let part = 1 / Float(stretch.levels - 1)
+            while index < stretch.end {
+                let span = numbers.greatest[index]
+                numbers.least[index] -= span * 0.5
+                numbers.greatest[index] = span * part
+                index += 1
+            }
         }
     }
 
-    /// The levels of a parameter's group.
-    private func levels(_ frame: SideFrame, _ plan: LayerPlan.Side) -> (Int) -> Int {
-        let first = plan.groups.first?.levels ?? 2
-        guard plan.groups.count > 1 else { return { _ in first } }
-        var ends: [(end: Int, levels: Int)] = []
-        for group in plan.groups { ends.append(((ends.last?.end ?? 0) + parameters(frame, heads: group.heads.count), group.levels)) }
-        return { index in ends.first { index < $0.end }?.levels ?? first }
+    /// The levels of all parameters.
+    private func stretches(_ frame: SideFrame, _ plan: LayerPlan.Side) -> [ScaleCode.Stretch] {
+        var end = 0
+        return plan.groups.map { group in
+            end += parameters(frame, heads: group.heads.count)
+            return (end, group.levels)
+        }
     }
 
     private func forEachParameter(_ frame: SideFrame, _ plan: LayerPlan.Side, _ count: Int, _ body: (_ index: Int, _ levels: Int) -> Void) {
@@ -267,25 +279,25 @@ struct UniformQuantiser: BlockQuantiser {
         }
     }
 
-    private func writeTwoLevels(_ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch) {
+    private func writeTwoLevels(_ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch) {
         forEachRow(frame, plan) { first, rows, slices, levels in
             let places = scratch.statistics.count
             for row in 0..<rows {
                 var farthest: Float = 0
                 for slice in 0..<slices {
                     let index = first + slice * rows + row
-                    farthest = max(farthest, abs(scratch.least[index] * 0.5 + scratch.greatest[index] * 0.5))
+                    farthest = max(farthest, abs(numbers.least[index] * 0.5 + numbers.greatest[index] * 0.5))
                 }
                 let centres = farthest.bfloatAbove
                 var steps: Float = 0
                 for slice in 0..<slices {
                     let index = first + slice * rows + row
-                    let code = centres > 0 ? ((scratch.least[index] * 0.5 + scratch.greatest[index] * 0.5) / centres * 127).rounded() : 0
+                    let code = centres > 0 ? ((numbers.least[index] * 0.5 + numbers.greatest[index] * 0.5) / centres * 127).rounded() : 0
                     let centre = centres * (code / 127)
-                    let half = max(scratch.greatest[index] - centre, centre - scratch.least[index])
+                    let half = max(numbers.greatest[index] - centre, centre - numbers.least[index])
                     // Until the steps are known: the centre's code, and the step that is needed.
-                    (scratch.least[index], scratch.greatest[index]) = (code, 2 * half / Float(levels - 1))
-                    steps = max(steps, scratch.greatest[index])
+                    (numbers.least[index], numbers.greatest[index]) = (code, 2 * half / Float(levels - 1))
+                    steps = max(steps, numbers.greatest[index])
                 }
                 scratch.statistics.append(bfloat: min(steps, 2e38).bfloatAbove)
                 scratch.statistics.append(bfloat: centres)
@@ -294,17 +306,17 @@ struct UniformQuantiser: BlockQuantiser {
                 for row in 0..<rows {
                     let index = first + slice * rows + row
                     let (steps, centres) = (Self.number(scratch.statistics, places + 4 * row), Self.number(scratch.statistics, places + 4 * row + 2))
-                    let code = steps > 0 ? min(max((scratch.greatest[index] / steps * 255).rounded(.up), 1), 255) : 0
+                    let code = steps > 0 ? min(max((numbers.greatest[index] / steps * 255).rounded(.up), 1), 255) : 0
                     scratch.statistics.append(UInt8(code))
-                    scratch.statistics.append(UInt8(bitPattern: Int8(scratch.least[index])))
-                    Self.settle(index, steps, centres, UInt8(code), Int8(scratch.least[index]), levels, scratch)
+                    scratch.statistics.append(UInt8(bitPattern: Int8(numbers.least[index])))
+                    Self.settle(index, steps, centres, UInt8(code), Int8(numbers.least[index]), levels, &numbers)
                 }
             }
         }
     }
 
     private func readTwoLevels(
-        _ frame: SideFrame, _ plan: LayerPlan.Side, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
         let bytes = statistics.bytes
         var cursor = statistics
@@ -316,7 +328,7 @@ struct UniformQuantiser: BlockQuantiser {
                     let place = codes + 2 * (slice * rows + row)
                     Self.settle(
                         first + slice * rows + row, Self.number(bytes, places + 4 * row), Self.number(bytes, places + 4 * row + 2), bytes[place],
-                        Int8(bitPattern: bytes[place + 1]), levels, scratch)
+                        Int8(bitPattern: bytes[place + 1]), levels, &numbers)
                 }
             }
         }
@@ -324,11 +336,11 @@ struct UniformQuantiser: BlockQuantiser {
     }
 
     private static func settle(
-        _ index: Int, _ steps: Float, _ centres: Float, _ code: UInt8, _ centre: Int8, _ levels: Int, _ scratch: BlockScratch
+        _ index: Int, _ steps: Float, _ centres: Float, _ code: UInt8, _ centre: Int8, _ levels: Int, _ numbers: inout Parameters
     ) {
         let step = steps * (Float(code) / 255)
-        scratch.greatest[index] = step
-        scratch.least[index] = centres * (Float(centre) / 127) - step * (Float(levels - 1) * 0.5)
+        numbers.greatest[index] = step
+        numbers.least[index] = centres * (Float(centre) / 127) - step * (Float(levels - 1) * 0.5)
     }
 
     /// A bf16 number.

@@ -71,27 +71,23 @@ package enum SymbolPlanes {
         }
     }
 
-    /// Elements as bytes, the lower one first.
+    /// Elements as bytes, the lower one first: as they stand in memory, on the machines that kernels are for.
     package static func write(_ elements: [UInt16], count: Int, to out: inout [UInt8]) {
         precondition(count >= 0 && count <= elements.count && 2 * count <= out.count, "\(count) elements into \(out.count) bytes")
-        unsafe elements.withUnsafeBufferPointer { elements in
-            unsafe out.withUnsafeMutableBufferPointer { out in
-                for index in 0..<count {
-                    let element = unsafe elements[index]
-                    unsafe out[2 * index] = UInt8(truncatingIfNeeded: element)
-                    unsafe out[2 * index + 1] = UInt8(truncatingIfNeeded: element &>> 8)
-                }
+        unsafe elements.withUnsafeBytes { elements in
+            unsafe out.withUnsafeMutableBytes { out in
+                guard let from = elements.baseAddress, let to = out.baseAddress else { return }
+                unsafe to.copyMemory(from: from, byteCount: 2 * count)
             }
         }
     }
 
     package static func read(_ bytes: [UInt8], at place: Int, count: Int, into elements: inout [UInt16]) {
         precondition(place >= 0 && count >= 0 && place + 2 * count <= bytes.count && count <= elements.count, "\(count) elements of \(bytes.count) bytes")
-        unsafe bytes.withUnsafeBufferPointer { bytes in
-            unsafe elements.withUnsafeMutableBufferPointer { elements in
-                for index in 0..<count {
-                    unsafe elements[index] = UInt16(bytes[place + 2 * index]) | UInt16(bytes[place + 2 * index + 1]) &<< 8
-                }
+        unsafe bytes.withUnsafeBytes { bytes in
+            unsafe elements.withUnsafeMutableBytes { elements in
+                guard let from = bytes.baseAddress, let to = elements.baseAddress else { return }
+                unsafe to.copyMemory(from: from + place, byteCount: 2 * count)
             }
         }
     }

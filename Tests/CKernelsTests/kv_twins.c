@@ -1,6 +1,6 @@
-// Compares the KV kernels of one instruction set with the scalar twin: equal bits of everything they write, nothing written beside it, nothing
-// read behind what they are given. Usage: kv_twins <number of ck_isa>. An instruction set that the machine lacks is emulated or left
-// out (see emulate-avx512.sh).
+// Compares the KV kernels of one instruction set with the scalar twin: equal bits of everything they write, nothing written beside it,
+// nothing read behind what they are given. Usage: kv_twins <number of ck_isa>. An instruction set that the machine lacks is emulated or
+// left out (see emulate-avx512.sh).
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +71,8 @@ enum { MODEL, SPECIAL, BITS, ZEROS, TIES, KINDS };
 static const char *const kinds[KINDS] = {"model", "special values", "any bits", "zeros", "ties"};
 
 static float value(int kind) {
-    static const float special[] = {0, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -3e-42f, 1e-45f, 3.4e38f, -3.4e38f, 0x1p-126f, 448, 464, 480, -465, 0x1p-9f, 0x1p-10f, 0x1.8p-10f};
+    static const float special[] = {0, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -3e-42f, 1e-45f, 3.4e38f, -3.4e38f,
+                                    0x1p-126f, 448, 464, 480, -465, 0x1p-9f, 0x1p-10f, 0x1.8p-10f};
     uint32_t bits;
     float f;
     switch (kind) {
@@ -135,13 +136,18 @@ static uint8_t *bytes(int i, size_t count, unsigned most) {
         memcpy(first, p, plane_bytes(s));                                                                                                  \
         memcpy(second, p, plane_bytes(s));                                                                                                 \
         { const ck_isa on = CK_SCALAR; float *x = (float *)first; call; }                                                                  \
-        { const ck_isa on = isa; float *x = before_end(7, plane_bytes(s)); memcpy(x, p, plane_bytes(s)); call; memcpy(second, x, plane_bytes(s)); } \
+        {                                                                                                                                  \
+            const ck_isa on = isa;                                                                                                         \
+            float *x = memcpy(before_end(7, plane_bytes(s)), p, plane_bytes(s));                                                           \
+            call;                                                                                                                          \
+            memcpy(second, x, plane_bytes(s));                                                                                             \
+        }                                                                                                                                  \
         expect(same_floats(), what, kinds[s->kind], s->rows, s->columns);                                                                  \
     } while (0)
 
 static void transforms(const Shape *s) {
     const size_t R = s->rows, C = s->columns;
-    float *p = plane(0, s, false), *factor = floats(1, R > C ? R : C, s->kind), *term = floats(2, R > C ? R : C, MODEL);
+    float *p = plane(0, s, false), *term = floats(2, R > C ? R : C, MODEL);
     uint32_t *signs = before_end(3, (C + 31) / 32 * 4);
     for (size_t i = 0; i < (C + 31) / 32; i++) signs[i] = (uint32_t)next();
     IN_PLACE("hadamard", ck_kv_hadamard(on, x, s->stride, R, C, signs, false));
@@ -150,7 +156,6 @@ static void transforms(const Shape *s) {
     IN_PLACE("affine columns", ck_kv_affine_columns(on, x, s->stride, R, C, of_columns, term_columns));
     float *of_rows = floats(1, R, s->kind), *term_rows = term + (R > C ? R : C) - R;
     IN_PLACE("affine rows", ck_kv_affine_rows(on, x, s->stride, R, C, of_rows, term_rows));
-    (void)factor;
     CHECK(same_floats, "range of rows", ck_kv_range_rows(on, p, s->stride, R, C, (float *)to, (float *)to + R + 3));
     CHECK(same_floats, "range of columns", ck_kv_range_columns(on, p, s->stride, R, C, (float *)to, (float *)to + C + 3));
     CHECK(same_floats, "energy", ck_kv_energy_rows(on, p, s->stride, R, C, (float *)to));
@@ -183,7 +188,7 @@ static void orthonormal(size_t columns) {
 #define ROOM (128u * 320)       // for what stands behind the symbols in a result
 
 static void quantisers(const Shape *s) {
-    const size_t R = s->rows, C = s->columns, n = R * C, most = R > C ? R : C;
+    const size_t R = s->rows, C = s->columns, n = R * C;
     float *p = plane(0, s, false);
     float *rows1 = floats(1, R, s->kind), *rows2 = floats(2, R, MODEL), *columns1 = floats(3, C, s->kind), *columns2 = floats(4, C, MODEL);
     for (int i = 0; i < 2; i++) {
@@ -204,7 +209,6 @@ static void quantisers(const Shape *s) {
     CHECK(same_floats, "look up of few", ck_kv_look_up(on, few, R, C, levels, rows1, (float *)to, s->stride));
     for (size_t i = 0; i < count; i++) thresholds[i] = (float)(i / 2 * 2) / (float)count * 8 - 4;
     CHECK(same_bytes, "codebook", ck_kv_codebook(on, p, s->stride, R, C, rows1, thresholds, count, to));
-    (void)most;
 }
 
 // Factors that leave few, some or all symbols of a dead zone wide.
@@ -267,7 +271,8 @@ static void predictors(const Shape *s) {
             for (size_t r = 0; r < R; r++)
                 for (size_t c = 0; c < C; c++) {
                     const float was = p[r * s->stride + c], is = ((float *)first)[r * s->stride + c];
-                    expect(fabsf(was - is) <= bound || was == is || (was != was && is != is), "bound of a prediction", kinds[s->kind], R, C);
+                    const bool holds = fabsf(was - is) <= bound || was == is || (was != was && is != is);
+                    expect(holds, "bound of a prediction", kinds[s->kind], R, C);
                 }
     }
 }
@@ -282,9 +287,11 @@ static void panels(size_t dimension, size_t from, size_t tokens, int kind) {
     for (int side = 0; side < 2; side++) {
         for (int transposed = 0; transposed < 2; transposed++) {
             const Shape turned = transposed ? (Shape){dimension, tokens, tokens + 5, kind} : of;
-            CHECK(same_bytes, "load", ck_kv_load(on, (ck_side)side, panel, from, tokens, dimension, transposed, (float *)to, turned.stride));
+            CHECK(same_bytes, "load", ck_kv_load(on, (ck_side)side, panel, from, tokens, dimension, transposed, (float *)to,
+                                                turned.stride));
+            const size_t stride = turned.stride;
             const float *p = plane(1, &turned, false);
-            CHECK(same_bytes, "store", ck_kv_store(on, (ck_side)side, p, turned.stride, transposed, from, tokens, dimension, (uint16_t *)to));
+            CHECK(same_bytes, "store", ck_kv_store(on, (ck_side)side, p, stride, transposed, from, tokens, dimension, (uint16_t *)to));
         }
         CHECK(same_bytes, "unpack", ck_kv_unpack(on, (ck_side)side, panel, from, tokens, dimension, (uint16_t *)to, tokens + 3));
         uint16_t *in = before_end(2, dimension && tokens ? ((dimension - 1) * (tokens + 3) + tokens) * 2 : 0);
@@ -403,7 +410,8 @@ int main(int count, char **words) {
     golden_bits();
     known_fp8();
     known_symbols();
-    static const size_t rows[] = {0, 1, 2, 3, 8, 17, 37, 64, 128}, columns[] = {0, 1, 2, 3, 7, 8, 9, 16, 31, 37, 64, 65, 96, 100, 128, 130, 256};
+    static const size_t rows[] = {0, 1, 2, 3, 8, 17, 37, 64, 128};
+    static const size_t columns[] = {0, 1, 2, 3, 7, 8, 9, 16, 31, 37, 64, 65, 96, 100, 128, 130, 256};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
             for (int kind = 0; kind < KINDS; kind++)
@@ -416,8 +424,8 @@ int main(int count, char **words) {
                 }
     for (size_t c = 1; c <= 256; c++) orthonormal(c);
     static const size_t dimensions[] = {0, 2, 4, 8, 16, 36, 64, 80, 96, 100, 128, 256};
-    static const struct { size_t from, tokens; } tokens[] = {{0, 64}, {0, 0}, {64, 0}, {0, 1}, {63, 1}, {1, 1}, {3, 37}, {5, 8}, {16, 32}, {32, 32},
-                                                             {0, 63}, {1, 63}, {0, 17}, {8, 16}, {24, 40}, {2, 30}, {0, 48}};
+    static const struct { size_t from, tokens; } tokens[] = {{0, 64}, {0, 0}, {64, 0}, {0, 1}, {63, 1}, {1, 1}, {3, 37}, {5, 8},
+                                                             {16, 32}, {32, 32}, {0, 63}, {1, 63}, {0, 17}, {8, 16}, {24, 40}, {2, 30}, {0, 48}};
     for (size_t d = 0; d < sizeof dimensions / sizeof *dimensions; d++)
         for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++)
             for (int kind = 0; kind < KINDS; kind++) panels(dimensions[d], tokens[t].from, tokens[t].tokens, kind);

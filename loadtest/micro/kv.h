@@ -247,7 +247,9 @@ static void kv_block(void) {
     kv.packed = memory(all), kv.coded = memory(all * 2 + 4096), kv.many_coded = memory(all * 2 + 4096);
     kv.wide = memory(KV_MOST * 2), kv.exact = memory(KV_MOST * 2);
     kv.few_table = memory(sizeof *kv.few_table), kv.many_table = memory(sizeof *kv.many_table);
-    static const struct { size_t dimension, rows; unsigned levels; } shapes[] = {{64, 128, 16}, {64, 32, 16}, {64, 32, 8}, {128, 128, 16}, {128, 32, 16}};
+    static const struct { size_t dimension, rows; unsigned levels; } shapes[] = {
+        {64, 128, 16}, {64, 32, 16}, {64, 32, 8}, {128, 128, 16}, {128, 32, 16},
+    };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (size_t s = 0; s < sizeof stages / sizeof *stages; s++) {
             // What works in place must not drift.

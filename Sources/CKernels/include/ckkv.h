@@ -127,8 +127,8 @@ void ck_kv_unpack_bits(ck_isa isa, const uint8_t *in, size_t count, unsigned bit
 
 /// What coding with one set of frequencies needs; made by ck_rans_prepare, read by the kernels of every instruction set. 64-byte aligned.
 typedef struct ck_rans_table {
-    _Alignas(64) uint32_t reciprocal[CK_RANS_MANY];     // ceil(2^(31 + shift) / frequency)
-    uint32_t code[CK_RANS_MANY];            // frequency | shift << 13 | start << 17; shift = ceil(log2(frequency))
+    // frequency | shift << 13 | start << 17 | ceil(2^(31 + shift) / frequency) << 32; shift = ceil(log2(frequency))
+    _Alignas(64) uint64_t code[CK_RANS_MANY];
     uint32_t slot[4096];                    // symbol | (frequency - 1) << 8 | (slot - start) << 20
     uint8_t symbol[256];                    // of a slot, if bits is 8
     uint8_t bits;                           // 8 or 12

@@ -42,6 +42,13 @@ EMULATED simde__m512i emulated_i32gather_epi32(simde__m512i index, const void *p
     for (int i = 0; i < 16; i++) memcpy(x + i, (const char *)p + 4 * (ptrdiff_t)x[i], 4);
     return simde_mm512_loadu_si512(x);
 }
+EMULATED simde__m512i emulated_i32gather_epi64(__m256i index, const void *p) {
+    int32_t x[8];
+    int64_t y[8];
+    memcpy(x, &index, 32);
+    for (int i = 0; i < 8; i++) memcpy(y + i, (const char *)p + 8 * (ptrdiff_t)x[i], 8);
+    return simde_mm512_loadu_si512(y);
+}
 EMULATED uint16_t emulated_cmp_epi32_mask(simde__m512i a, simde__m512i b, int less, int equal, int greater) {
     int32_t x[16], y[16];
     uint16_t mask = 0;
@@ -74,6 +81,7 @@ EMULATED simde__m512 emulated_shuffle_f32x4(simde__m512 a, simde__m512 b, int im
 #undef _mm512_mask_srli_epi32
 #undef _mm512_i32gather_epi32
 #undef _mm512_i32gather_ps
+#undef _mm512_i32gather_epi64
 #undef _mm512_cmplt_epi32_mask
 #undef _mm512_cmpge_epi32_mask
 #undef _mm512_cmpneq_epi32_mask
@@ -86,6 +94,7 @@ EMULATED simde__m512 emulated_shuffle_f32x4(simde__m512 a, simde__m512 b, int im
 #define _mm512_maskz_expand_epi32 emulated_maskz_expand_epi32
 #define _mm512_mask_srli_epi32 emulated_mask_srli_epi32
 #define _mm512_i32gather_epi32(index, p, scale) emulated_i32gather_epi32(index, p)
+#define _mm512_i32gather_epi64(index, p, scale) emulated_i32gather_epi64(index, p)
 #define _mm512_i32gather_ps(index, p, scale) simde_mm512_castsi512_ps(emulated_i32gather_epi32(index, p))
 #define _mm512_cmplt_epi32_mask(a, b) emulated_cmp_epi32_mask(a, b, 1, 0, 0)
 #define _mm512_cmpge_epi32_mask(a, b) emulated_cmp_epi32_mask(a, b, 0, 1, 1)
