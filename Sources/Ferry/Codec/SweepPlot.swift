@@ -1,4 +1,5 @@
 internal import Foundation
+internal import KVCodec
 
 /// Ratio against mean divergence, both on logarithmic axes, as SVG. Colour: speed there and back. The front is drawn, numbered and listed.
 struct SweepPlot {
@@ -30,6 +31,7 @@ struct SweepPlot {
         lines += axes
         lines += figures.map(dot)
         lines += frontLine
+        lines += presetNames
         lines += key
         lines.append("</svg>")
         return lines.joined(separator: "\n") + "\n"
@@ -85,6 +87,15 @@ struct SweepPlot {
         return lines
     }
 
+    /// Of profiles that have one.
+    private var presetNames: [String] {
+        let named = KeyValuePreset.all.flatMap { preset in figures.filter { $0.profile == preset.profile }.map { (preset.name, $0) } }
+        return named.map { name, figure in
+            let (x, y) = (x(figure.ratio), y(figure.quality.divergence))
+            return Self.label(x - 6, y - 6, name, anchor: x < Self.plot.left + 60 ? "start" : "end", size: 10, colour: "#444444")
+        }
+    }
+
     /// The front's profiles, and what the colours mean.
     private var key: [String] {
         let left = Self.plot.left + Self.plot.width + 30
@@ -95,7 +106,7 @@ struct SweepPlot {
             lines.append(Self.label(left, Self.plot.top + 22 + Double(number) * 15, text + figure.profile, size: 11))
         }
         let (from, to) = speeds
-        let bar = (left: Self.plot.left + Self.plot.width - 220, top: 34.0)
+        let bar = (left: Self.plot.left + Self.plot.width - 260, top: 34.0)
         for step in 0..<20 {
             let share = Double(step) / 19
             lines.append(
