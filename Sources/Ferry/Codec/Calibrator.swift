@@ -102,7 +102,10 @@ final class Calibrator {
             let mean = max(own.reduce(0, +) / Double(own.count), .leastNormalMagnitude)
             return StepAllocation.Part(sensitivity: sensitivities[index], variances: own.map { $0 / mean })
         }
-        return StepAllocation(parts, step: step).factors.flatMap { Array(repeating: Float($0), count: heads) }
+        let factors = StepAllocation(parts, step: step).factors
+        // Their geometric mean is 1: a profile's step means the same with and without them.
+        let mean = exp(factors.reduce(0) { $0 + log($1) } / Double(factors.count))
+        return factors.flatMap { Array(repeating: Float($0 / mean), count: heads) }
     }
 
     /// Computes `text` and takes what statistics need on the way.

@@ -14,16 +14,16 @@ import Testing
     }
 
     @Test func `a divergence of two distributions is the one that paper says`() {
-        // p = (1/4, 3/4), q = (3/4, 1/4).
-        let (p, q): ([Float], [Float]) = ([0, Float(log(3.0))], [Float(log(3.0)), 0])
+        // p = (1/4, 3/4), q = (1/2, 1/2).
+        let (p, q): ([Float], [Float]) = ([0, Float(log(3.0))], [5, 5])
         var sums = PredictionSums()
         sums.add(exact: p.span, other: q.span, next: 1, scan: LogitScan())
-        #expect(abs(sums.divergences[0] - 0.5 * log(3.0)) < 1e-6)
+        #expect(abs(sums.divergences[0] - (0.25 * log(0.5) + 0.75 * log(1.5))) < 1e-6)
         #expect(sums.agreed == 0)
         #expect(abs(sums.exactSurprise + log(0.75)) < 1e-6)
-        #expect(abs(sums.surprise + log(0.25)) < 1e-6)
+        #expect(abs(sums.surprise + log(0.5)) < 1e-6)
         let figure = PredictionFigure([sums])
-        #expect(abs(figure.perplexityChange - 2) < 1e-5)
+        #expect(abs(figure.perplexityChange - 0.5) < 1e-5)
         #expect(abs(figure.exactPerplexity - 4.0 / 3) < 1e-6)
         #expect(figure.divergenceInterval == nil)
     }
