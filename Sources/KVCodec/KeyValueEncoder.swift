@@ -1,6 +1,7 @@
 package import Kernels
 
-/// Codes the blocks of one worker with one profile. Owned by one thread; no memory is taken once blocks have been coded.
+/// Codes the blocks of one worker with one profile. Owned by one thread. Memory for the greatest block is taken once; beside it a block
+/// takes a few short lists.
 package final class KeyValueEncoder {
     package let profile: KeyValueProfile
     package let geometry: KeyValueGeometry

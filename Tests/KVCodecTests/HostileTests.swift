@@ -53,6 +53,35 @@ import Testing
     }
 
     @Test(arguments: profiles)
+    func `no section may have a byte more or less than it needs`(text: String) throws {
+        let sample = try Self.sample()
+        let (bytes, sizes) = try sample.encode(KeyValueProfile(text), Self.block, calibration: sample.calibration())
+        let counts = [sizes.statistics, sizes.tables, sizes.symbols, sizes.exact]
+        var (sections, place) = ([[UInt8]](), sizes.header)
+        for count in counts {
+            sections.append(Array(bytes[place..<place + count]))
+            place += count
+        }
+        func joined(_ sections: [[UInt8]]) -> [UInt8] {
+            var lengths: [UInt8] = []
+            for count in counts { lengths.append(varint: count) }
+            var result = Array(bytes[..<(sizes.header - lengths.count)])
+            for section in sections { result.append(varint: section.count) }
+            return result + sections.joined()
+        }
+        #expect(joined(sections) == bytes)
+        for index in 0..<4 {
+            var longer = sections
+            longer[index].append(0)
+            #expect(try Self.reason(joined(longer)) != "none", "section \(index) is longer")
+            guard !sections[index].isEmpty else { continue }
+            var shorter = sections
+            shorter[index].removeLast()
+            #expect(try Self.reason(joined(shorter)) != "none", "section \(index) is shorter")
+        }
+    }
+
+    @Test(arguments: profiles)
     func `a damaged block neither traps nor is read differently by any instruction set`(text: String) throws {
         let sound = try Self.bytes(text)
         var random = SeededGenerator(seed: 17)
