@@ -122,7 +122,9 @@ let package = Package(
         test("Transfer", ["Platform", "Inference", "Reactor", "HTTP", "Server", "Wire", "Transfer", logging]),
         test("Gateway", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Routing", "Tokenization", "Gateway", logging]),
         test("Admin", ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", "Wire", "Admin"]),
-        test("Ferry", ["Ferry"]),
+        test(
+            "Ferry",
+            ["Platform", "Inference", "Kernels", "Tokenization", "Weights", "KVCodec", "Model", "Wire", "Ferry"]),
         test("Client", ["Platform", "Ferry"]),
     ]
 )

@@ -21,7 +21,7 @@ internal import Platform
         version: Version.text,
         subcommands: [
             ServeCommand.self, WorkerCommand.self, GenerateCommand.self, TokenizeCommand.self, BenchCommand.self, PackCommand.self,
-            UnpackCommand.self, InspectCommand.self, LinkBenchmarkPeer.self,
+            UnpackCommand.self, InspectCommand.self, CodecCommand.self, LinkBenchmarkPeer.self,
         ])
 
     static func main() async {

@@ -1,7 +1,7 @@
 import Kernels
 
-/// Groups of ten tokens: the first one, the anchor, is coded with eight bits in each head; the others become differences to it as a reader has it
-/// (CacheGen, arXiv 2310.07240, §5.1).
+/// Groups of ten tokens: the first one, the anchor, is coded with eight bits in each head; the others become differences to it as a reader
+/// has it (CacheGen, arXiv 2310.07240, §5.1).
 struct AnchorDelta: BlockTransform {
     static let group = 10
     private static let levels = 256
@@ -17,7 +17,9 @@ struct AnchorDelta: BlockTransform {
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
             let anchors = Self.shape(head, count, dimension)
-            for group in 0..<count { shape.rows(Self.row(group)).copy(of: scratch.planes, to: &scratch.anchors, anchors.rows(group..<group + 1)) }
+            for group in 0..<count {
+                shape.rows(Self.row(group)).copy(of: scratch.planes, to: &scratch.anchors, anchors.rows(group..<group + 1))
+            }
             scratch.set.range(scratch.anchors, anchors, of: .rows, least: &numbers.least, greatest: &numbers.greatest, at: 0)
             for group in 0..<count {
                 let least = numbers.least[group].bounded.bfloatBelow
@@ -34,13 +36,15 @@ struct AnchorDelta: BlockTransform {
                 into: &scratch.anchorSymbols, at: place)
             scratch.statistics.append(contentsOf: scratch.anchorSymbols[place..<place + count * dimension])
             scratch.set.dequantise(
-                scratch.anchorSymbols, at: place, by: .rows, steps: numbers.greatest, offsets: numbers.least, at: 0, into: &scratch.anchors, anchors)
+                scratch.anchorSymbols, at: place, by: .rows, steps: numbers.greatest, offsets: numbers.least, at: 0, into: &scratch.anchors,
+                anchors)
             // The planes close up, group by group, towards the front.
             for group in 0..<count {
                 let others = shape.rows(Self.others(group, frame.tokens))
                 shiftRows(scratch, &numbers, anchors.rows(group..<group + 1), others, factor: -1)
                 let target = PlaneShape(
-                    offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension, stride: shape.stride)
+                    offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension,
+                    stride: shape.stride)
                 others.copy(of: scratch.planes, to: &scratch.spare, target)
             }
         }
@@ -73,7 +77,8 @@ struct AnchorDelta: BlockTransform {
             for group in 0..<count {
                 let others = shape.rows(Self.others(group, frame.tokens))
                 let source = PlaneShape(
-                    offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension, stride: shape.stride)
+                    offset: shape.offset + (Self.group - 1) * group * shape.stride, rows: others.rows, columns: dimension,
+                    stride: shape.stride)
                 shiftRows(scratch, &numbers, anchors.rows(group..<group + 1), source, factor: 1)
                 source.copy(of: scratch.planes, to: &scratch.spare, others)
                 anchors.rows(group..<group + 1).copy(of: scratch.anchors, to: &scratch.spare, shape.rows(Self.row(group)))

@@ -13,7 +13,8 @@ enum BlockHeading {
         bytes.append(contentsOf: profileBytes)
         let coded = block.coded(profile)
         for value in [
-            geometry.layers, geometry.heads, geometry.dimension, block.layer, block.firstToken, block.tokens, coded.lowerBound, coded.upperBound,
+            geometry.layers, geometry.heads, geometry.dimension, block.layer, block.firstToken, block.tokens, coded.lowerBound,
+            coded.upperBound,
         ] { bytes.append(varint: value) }
     }
 
@@ -32,7 +33,8 @@ enum BlockHeading {
     ) throws(KeyValueBlockError) {
         let coded = block.coded(profile)
         let expected = [
-            ("layers", geometry.layers), ("heads", geometry.heads), ("dimensions of a head", geometry.dimension), ("as its layer", block.layer),
+            ("layers", geometry.layers), ("heads", geometry.heads), ("dimensions of a head", geometry.dimension),
+            ("as its layer", block.layer),
             ("as its first token", block.firstToken), ("tokens", block.tokens), ("first tokens exact", coded.lowerBound),
             ("as the end of its coded tokens", coded.upperBound),
         ]

@@ -20,8 +20,9 @@ final class BlockPipeline {
         let geometry = scratch.geometry
         self.profile = profile
         self.scratch = scratch
-        if let calibration, calibration.geometry.layers != geometry.layers || calibration.geometry.heads != geometry.heads
-            || calibration.geometry.dimension != geometry.dimension
+        if let calibration,
+            calibration.geometry.layers != geometry.layers || calibration.geometry.heads != geometry.heads
+                || calibration.geometry.dimension != geometry.dimension
         {
             throw KeyValueProfileError(profile.text, "the calibration is of \(calibration.geometry); \(geometry) was expected")
         }
@@ -91,7 +92,8 @@ final class BlockPipeline {
             quantiser.encode(frame, &plan[side], scratch)
             quantiser.appendRuns(frame, plan[side], to: &scratch.runs)
         }
-        precondition(scratch.plannedSymbols == scratch.symbolCount, "\(scratch.symbolCount) symbols; \(scratch.plannedSymbols) were planned")
+        precondition(
+            scratch.plannedSymbols == scratch.symbolCount, "\(scratch.symbolCount) symbols; \(scratch.plannedSymbols) were planned")
         symbols.encode(scratch)
     }
 

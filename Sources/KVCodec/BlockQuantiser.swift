@@ -49,7 +49,9 @@ struct CodebookQuantiser: BlockQuantiser {
         var numbers = scratch.takeNumbers()
         defer { scratch.numbers = numbers }
         let count = frame.heads * frame.rows
-        for head in 0..<frame.heads { scratch.set.energy(scratch.planes, frame.shape(head), into: &numbers.greatest, at: head * frame.rows) }
+        for head in 0..<frame.heads {
+            scratch.set.energy(scratch.planes, frame.shape(head), into: &numbers.greatest, at: head * frame.rows)
+        }
         for index in 0..<count {
             numbers.greatest[index] = (numbers.greatest[index].bounded / Float(frame.dimension)).squareRoot()
             numbers.least[index] = 0
@@ -88,7 +90,8 @@ struct CodebookQuantiser: BlockQuantiser {
     }
 }
 
-/// FP8 E4M3 with a power of two for each token and each channel of a head. Exponents are signed bytes of the statistics: channels, then tokens.
+/// FP8 E4M3 with a power of two for each token and each channel of a head. Exponents are signed bytes of the statistics: channels, then
+/// tokens.
 struct NarrowFloatQuantiser: BlockQuantiser {
     /// Numbers of a row are brought below 2^8; the format's greatest is 448.
     private static let top = 7
@@ -169,15 +172,20 @@ struct BoundedQuantiser: BlockQuantiser {
         for head in 0..<frame.heads {
             let shape = frame.shape(head)
             let count = try statistics.varint()
-            guard count <= shape.count else { throw KeyValueBlockError("\(count) exact elements of a head; at most \(shape.count) were expected") }
+            guard count <= shape.count else {
+                throw KeyValueBlockError("\(count) exact elements of a head; at most \(shape.count) were expected")
+            }
             let place = try statistics.take(2 * count)
             for index in 0..<count {
                 scratch.exact[index] = UInt16(statistics.bytes[place + 2 * index]) | UInt16(statistics.bytes[place + 2 * index + 1]) << 8
             }
             let isSound = scratch.set.unpredict(
-                scratch.symbols, at: scratch.symbolCount, bound: frame.side == .keys ? keys : values, exact: scratch.exact, at: 0, count: count,
+                scratch.symbols, at: scratch.symbolCount, bound: frame.side == .keys ? keys : values, exact: scratch.exact, at: 0,
+                count: count,
                 into: &scratch.planes, shape)
-            guard isSound else { throw KeyValueBlockError("the symbols of head \(head) ask for another number of exact elements than \(count)") }
+            guard isSound else {
+                throw KeyValueBlockError("the symbols of head \(head) ask for another number of exact elements than \(count)")
+            }
             scratch.symbolCount += shape.count
         }
     }
@@ -185,8 +193,8 @@ struct BoundedQuantiser: BlockQuantiser {
 
 /// Steps around zero, for entropy coding.
 ///
-/// What is beyond 7 steps has a second symbol behind the planes of its side: (magnitude - 8) * 2, plus 1 below zero; 255 and more are 255, and how much
-/// more is in the statistics.
+/// What is beyond 7 steps has a second symbol behind the planes of its side: (magnitude - 8) * 2, plus 1 below zero; 255 and more are 255,
+/// and how much more is in the statistics.
 struct DeadzoneQuantiser: BlockQuantiser {
     private let rounding: Float
     private let pull: Float
@@ -235,7 +243,9 @@ struct DeadzoneQuantiser: BlockQuantiser {
             var code = Int(scratch.symbols[wide + index])
             if code == 255 { code += try statistics.varint() }
             let magnitude = code >> 1 + Self.reach + 1
-            guard magnitude <= Self.most else { throw KeyValueBlockError("a wide symbol of \(magnitude); at most \(Self.most) was expected") }
+            guard magnitude <= Self.most else {
+                throw KeyValueBlockError("a wide symbol of \(magnitude); at most \(Self.most) was expected")
+            }
             scratch.wide[index] = Int16(code & 1 == 0 ? magnitude : -magnitude)
         }
         var taken = 0
@@ -245,7 +255,8 @@ struct DeadzoneQuantiser: BlockQuantiser {
             // As many as the head's symbols ask for; a wrong sum shows with the last head.
             let count = min(scratch.symbolsEqual(15, scratch.symbolCount..<scratch.symbolCount + shape.count), plan.wide - taken)
             let isSound = scratch.set.undeadzone(
-                scratch.symbols, at: scratch.symbolCount, steps: numbers.biases, at: 0, pull: pull, wide: scratch.wide, at: taken, count: count,
+                scratch.symbols, at: scratch.symbolCount, steps: numbers.biases, at: 0, pull: pull, wide: scratch.wide, at: taken,
+                count: count,
                 into: &scratch.planes, shape)
             guard isSound else { throw KeyValueBlockError("the symbols of head \(head) ask for other wide ones than \(plan.wide)") }
             taken += count

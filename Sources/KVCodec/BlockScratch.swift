@@ -99,7 +99,9 @@ final class BlockScratch {
     }
 
     /// There is room for `count` more symbols.
-    func checkRoom(_ count: Int) { precondition(symbolCount + count <= symbols.count, "\(count) symbols behind \(symbolCount) of \(symbols.count)") }
+    func checkRoom(_ count: Int) {
+        precondition(symbolCount + count <= symbols.count, "\(count) symbols behind \(symbolCount) of \(symbols.count)")
+    }
 }
 
 /// A number of each kind for each row or column, in a value of its own.
@@ -135,8 +137,8 @@ struct SymbolRun {
     var alphabet: Int
     var style: Style
     var count: Int
-    /// Matrices [rows][columns], one after the other, that make up the run; `width` columns at most of `columns` stand together. No rows: no
-    /// channels.
+    /// Matrices [rows][columns], one after the other, that make up the run; `width` columns at most of `columns` stand together. No rows:
+    /// no channels.
     var rows = 0
     var columns = 0
     var width = 0

@@ -75,8 +75,8 @@ struct HadamardTransform: BlockTransform {
     }
 }
 
-/// Hadamard behind a power of two for each channel: quiet channels are raised by half the octaves that they are below the loudest of their head, so
-/// that the transform spreads less of the loud ones' error over them.
+/// Hadamard behind a power of two for each channel: quiet channels are raised by half the octaves that they are below the loudest of their
+/// head, so that the transform spreads less of the loud ones' error over them.
 struct ScaledHadamard: BlockTransform {
     private let transform: HadamardTransform
     private static let most = 15

@@ -40,7 +40,9 @@ struct ByteCursor {
             shift += 7
             guard shift <= 28 else { throw KeyValueBlockError("a number of the \(name) has more than 32 bits") }
         }
-        guard value <= UInt64(UInt32.max) else { throw KeyValueBlockError("a number of the \(name) is \(value); at most 32 bits were expected") }
+        guard value <= UInt64(UInt32.max) else {
+            throw KeyValueBlockError("a number of the \(name) is \(value); at most 32 bits were expected")
+        }
         return Int(value)
     }
 

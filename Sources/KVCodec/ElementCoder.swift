@@ -17,7 +17,9 @@ struct RawElements: ElementCoder {
     }
 
     func decode(_ scratch: BlockScratch, tables: inout ByteCursor, _ bytes: Range<Int>, _ count: Int) throws(KeyValueBlockError) {
-        guard bytes.count == 2 * count else { throw KeyValueBlockError("\(bytes.count) bytes of elements; \(2 * count) were expected of raw") }
+        guard bytes.count == 2 * count else {
+            throw KeyValueBlockError("\(bytes.count) bytes of elements; \(2 * count) were expected of raw")
+        }
         SymbolPlanes.read(scratch.input, at: bytes.lowerBound, count: count, into: &scratch.elements)
     }
 }
@@ -90,7 +92,9 @@ struct RansElements: ElementCoder {
 
     func decode(_ scratch: BlockScratch, tables: inout ByteCursor, _ bytes: Range<Int>, _ count: Int) throws(KeyValueBlockError) {
         setRuns(count, scratch)
-        guard bytes.count >= count else { throw KeyValueBlockError("\(bytes.count) bytes of elements; at least \(count) were expected of rans") }
+        guard bytes.count >= count else {
+            throw KeyValueBlockError("\(bytes.count) bytes of elements; at least \(count) were expected of rans")
+        }
         let rests = bytes.upperBound - count
         try coder.decode(scratch, tables: &tables, bytes.lowerBound..<rests)
         SymbolPlanes.join(high: scratch.symbols, at: 0, low: scratch.input, at: rests, count: count, into: &scratch.elements)
@@ -119,7 +123,9 @@ struct CascadeElements: ElementCoder {
         let input = scratch.input
         while done < count {
             let part = min(codec.blockElements, count - done)
-            guard bytes.upperBound - place >= 3 else { throw KeyValueBlockError("the elements end before the length of a block of \(part)") }
+            guard bytes.upperBound - place >= 3 else {
+                throw KeyValueBlockError("the elements end before the length of a block of \(part)")
+            }
             let length = (0..<3).reduce(0) { $0 | Int(input[place + $1]) << (8 * $1) }
             place += 3
             guard length <= bytes.upperBound - place else {

@@ -14,7 +14,8 @@ package struct KeyValueBlock: Sendable, Hashable {
 
     package init(layer: Int, firstToken: Int, tokens: Int, promptTokens: Int) {
         precondition(
-            layer >= 0 && firstToken >= 0 && (1...Self.tokens).contains(tokens) && firstToken + tokens <= promptTokens && promptTokens <= Int(Int32.max),
+            layer >= 0 && firstToken >= 0 && (1...Self.tokens).contains(tokens) && firstToken + tokens <= promptTokens
+                && promptTokens <= Int(Int32.max),
             "layer \(layer), \(tokens) tokens from \(firstToken) on of \(promptTokens)")
         (self.layer, self.firstToken, self.tokens, self.promptTokens) = (layer, firstToken, tokens, promptTokens)
     }

@@ -32,7 +32,8 @@ package struct KeyValueCalibration: Sendable {
     package let digest: UInt64
 
     package init(
-        geometry: KeyValueGeometry, headScores: [Float] = [], bases: [Basis] = [], stepFactors: [Float] = [], rotaryFrequencies: [Float] = [],
+        geometry: KeyValueGeometry, headScores: [Float] = [], bases: [Basis] = [], stepFactors: [Float] = [],
+        rotaryFrequencies: [Float] = [],
         digest: UInt64
     ) throws(KeyValueCalibrationError) {
         let (layers, heads, channels) = (geometry.layers, geometry.heads, geometry.heads * geometry.dimension)
@@ -53,7 +54,8 @@ package struct KeyValueCalibration: Sendable {
             try Self.check("basis \(index)", basis.matrix, channels * channels)
         }
         guard rotaryFrequencies.count * 2 <= geometry.dimension, rotaryFrequencies.allSatisfy(\.isFinite) else {
-            throw KeyValueCalibrationError("\(rotaryFrequencies.count) rotary frequencies; finite ones, at most \(geometry.dimension / 2), were expected")
+            throw KeyValueCalibrationError(
+                "\(rotaryFrequencies.count) rotary frequencies; finite ones, at most \(geometry.dimension / 2), were expected")
         }
         self.geometry = geometry
         self.headScores = headScores

@@ -3,7 +3,8 @@ internal import Platform
 
 /// Decodes blocks of any profile. Owned by one thread.
 ///
-/// Believes nothing: a block says what it is, that is compared with what is expected, and every length is checked before anything is written.
+/// Believes nothing: a block says what it is, that is compared with what is expected, and every length is checked before anything is
+/// written.
 package final class KeyValueDecoder {
     package let geometry: KeyValueGeometry
     private let calibration: KeyValueCalibration?
@@ -34,14 +35,17 @@ package final class KeyValueDecoder {
         return try profile(bytes[BlockHeading.profile(&header)])
     }
 
-    /// Writes the tokens of `block`, which is what `payload` must hold, and no others. `pages` are the block's, the first of which has its first token.
-    /// What a block that throws has left in its tokens is of no use.
+    /// Writes the tokens of `block`, which is what `payload` must hold, and no others. `pages` are the block's, the first of which has its
+    /// first token. What a block that throws has left in its tokens is of no use.
     package func decode(
         _ payload: RawSpan, as block: KeyValueBlock, pages: [Int32], into memory: KeyValueMemory
     ) throws(KeyValueBlockError) {
-        precondition(memory.geometry == geometry && block.layer < geometry.layers && pages.count == block.pages, "\(block) in \(pages.count) pages")
+        precondition(
+            memory.geometry == geometry && block.layer < geometry.layers && pages.count == block.pages, "\(block) in \(pages.count) pages")
         let most = Self.mostBytes(for: geometry)
-        guard payload.byteCount <= most else { throw KeyValueBlockError("a block of \(payload.byteCount) bytes; at most \(most) were expected") }
+        guard payload.byteCount <= most else {
+            throw KeyValueBlockError("a block of \(payload.byteCount) bytes; at most \(most) were expected")
+        }
         let slack = SymbolSlack.bytes
         scratch.input.removeAll(keepingCapacity: true)
         scratch.input.append(contentsOf: repeatElement(0, count: slack))
@@ -81,8 +85,12 @@ package final class KeyValueDecoder {
         guard found == expected else { throw KeyValueBlockError("a block of calibration \(found); \(expected) was expected") }
     }
 
-    private func plan(_ block: KeyValueBlock, _ profile: KeyValueProfile, _ header: inout ByteCursor) throws(KeyValueBlockError) -> LayerPlan {
-        guard !block.coded(profile).isEmpty else { return LayerPlan(profile, layer: block.layer, geometry: geometry, isLow: [], calibration: nil) }
+    private func plan(_ block: KeyValueBlock, _ profile: KeyValueProfile, _ header: inout ByteCursor) throws(KeyValueBlockError)
+        -> LayerPlan
+    {
+        guard !block.coded(profile).isEmpty else {
+            return LayerPlan(profile, layer: block.layer, geometry: geometry, isLow: [], calibration: nil)
+        }
         return try LayerPlan(profile, layer: block.layer, geometry: geometry, from: &header)
     }
 

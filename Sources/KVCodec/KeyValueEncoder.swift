@@ -1,6 +1,7 @@
 package import Kernels
 
-/// Codes the blocks of one worker with one profile. Owned by one thread; no memory is taken once blocks have been coded.
+/// Codes the blocks of one worker with one profile. Owned by one thread. Memory for the greatest block is taken once; beside it a block
+/// takes a few short lists.
 package final class KeyValueEncoder {
     package let profile: KeyValueProfile
     package let geometry: KeyValueGeometry
@@ -37,8 +38,10 @@ package final class KeyValueEncoder {
 
     /// Appends a block of the tokens in `pages`, the first of which holds the block's first token.
     @discardableResult
-    package func encode(_ block: KeyValueBlock, pages: [Int32], of memory: KeyValueMemory, into bytes: inout [UInt8]) -> KeyValueBlockSizes {
-        precondition(memory.geometry == geometry && block.layer < geometry.layers && pages.count == block.pages, "\(block) in \(pages.count) pages")
+    package func encode(_ block: KeyValueBlock, pages: [Int32], of memory: KeyValueMemory, into bytes: inout [UInt8]) -> KeyValueBlockSizes
+    {
+        precondition(
+            memory.geometry == geometry && block.layer < geometry.layers && pages.count == block.pages, "\(block) in \(pages.count) pages")
         var plan = plans[block.layer]
         pipeline.encode(block, &plan, pages: pages, of: memory)
         let scratch = pipeline.scratch

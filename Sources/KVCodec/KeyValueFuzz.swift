@@ -1,8 +1,8 @@
 package import Kernels
 internal import Platform
 
-/// The fuzz entry point of KV blocks: reads anything as a block, on every instruction set of the machine. All must agree, and none may write outside of
-/// the block's tokens.
+/// The fuzz entry point of KV blocks: reads anything as a block, on every instruction set of the machine. All must agree, and none may
+/// write outside of the block's tokens.
 package enum KeyValueFuzz {
     /// The elements [side][head][dimension][token] that `bytes` hold as `block`, bf16 with one NaN for all; or why they are no such block.
     package static func read(
@@ -11,7 +11,8 @@ package enum KeyValueFuzz {
         let expected = read(bytes, block, geometry, calibration, on: .scalar)
         for set in InstructionSet.allCases where set != .scalar && set.isSupported {
             switch (expected, read(bytes, block, geometry, calibration, on: set)) {
-            case (.success(let one), .success(let other)): precondition(one == other, "\(set) reads a block of \(bytes.count) bytes differently")
+            case (.success(let one), .success(let other)):
+                precondition(one == other, "\(set) reads a block of \(bytes.count) bytes differently")
             case (.failure(let one), .failure(let other)): precondition(one == other, "\(set) says \(other) where scalar says \(one)")
             default: preconditionFailure("\(set) and scalar do not agree whether \(bytes.count) bytes are a block")
             }
@@ -41,7 +42,9 @@ package enum KeyValueFuzz {
     private static func check(_ memory: KeyValueMemory, _ block: KeyValueBlock, _ pages: [Int32]) {
         let (first, end) = (block.firstInPage, block.firstInPage + block.tokens)
         for layer in 0..<memory.geometry.layers {
-            let others = layer == block.layer ? [0..<first, end..<pages.count * KeyValueGeometry.tokens] : [0..<pages.count * KeyValueGeometry.tokens]
+            let others =
+                layer == block.layer
+                ? [0..<first, end..<pages.count * KeyValueGeometry.tokens] : [0..<pages.count * KeyValueGeometry.tokens]
             for range in others where !range.isEmpty {
                 precondition(elements(memory, layer, range, pages).allSatisfy { $0 == 0 }, "tokens \(range) of layer \(layer) were written")
             }
@@ -54,7 +57,9 @@ package enum KeyValueFuzz {
         var place = 0
         for side in KeyValueSide.allCases {
             for head in 0..<heads {
-                memory.unpack(KeyValuePlace(layer: layer, side: side, head: head, tokens: tokens), pages: pages, into: &result, at: place, on: .scalar)
+                memory.unpack(
+                    KeyValuePlace(layer: layer, side: side, head: head, tokens: tokens), pages: pages, into: &result, at: place, on: .scalar
+                )
                 place += dimension * tokens.count
             }
         }

@@ -28,7 +28,9 @@ extension KeyValueProfile {
             fields.values.append(field)
             (field, shift) = (0, 0)
         }
-        guard shift == 0, let profile = Self.read(&fields), fields.next == fields.values.count, profile.bytes.elementsEqual(bytes) else { return nil }
+        guard shift == 0, let profile = Self.read(&fields), fields.next == fields.values.count, profile.bytes.elementsEqual(bytes) else {
+            return nil
+        }
         self = profile
     }
 
@@ -72,7 +74,8 @@ extension KeyValueProfile {
     }
 
     private static func read(_ fields: inout Fields) -> KeyValueProfile? {
-        guard let transform = UInt8(exactly: fields.take()).flatMap(Transform.init), let coder = UInt8(exactly: fields.take()).flatMap(Coder.init)
+        guard let transform = UInt8(exactly: fields.take()).flatMap(Transform.init),
+            let coder = UInt8(exactly: fields.take()).flatMap(Coder.init)
         else { return nil }
         let (sinks, recent) = (Int(fields.take()), Int(fields.take()))
         guard let quantiser = quantiser(&fields) else { return nil }
@@ -84,7 +87,8 @@ extension KeyValueProfile {
         case 0: return Quantiser.none
         case 1:
             let flags = fields.take()
-            guard flags < 16, let scales = Quantiser.Scales(rawValue: UInt8(flags >> 1 & 3)), let keys = fields.levels(), let values = fields.levels()
+            guard flags < 16, let scales = Quantiser.Scales(rawValue: UInt8(flags >> 1 & 3)), let keys = fields.levels(),
+                let values = fields.levels()
             else { return nil }
             let (share, group) = (fields.share(), Int(fields.take()))
             return .uniform(
@@ -100,7 +104,8 @@ extension KeyValueProfile {
             return .codebook(.init(keys: keys, values: values, headShare: fields.share()))
         case 5:
             let flags = fields.take()
-            guard flags < 4, let keys = fields.number(), let values = fields.number(), let rounding = fields.number(), let pull = fields.number()
+            guard flags < 4, let keys = fields.number(), let values = fields.number(), let rounding = fields.number(),
+                let pull = fields.number()
             else { return nil }
             return .deadzone(
                 .init(keys: keys, values: values, isAllocated: flags & 1 != 0, isRelative: flags & 2 != 0, rounding: rounding, pull: pull))

@@ -1,6 +1,7 @@
 /// The space of compositions.
 extension KeyValueProfile {
-    /// Every valid composition of components, each with a few settings that stand for all: what a test walks through and a search starts from.
+    /// Every valid composition of components, each with a few settings that stand for all: what a test walks through and a search starts
+    /// from.
     package static let compositions: [KeyValueProfile] = {
         var result: [KeyValueProfile] = []
         for transform in Transform.allCases {
@@ -25,13 +26,17 @@ extension KeyValueProfile {
         var result: [Quantiser] = [
             .none, .fp8, .bounded(keys: ProfileNumber(0.05), values: ProfileNumber(0.02)),
             .deadzone(.init(keys: ProfileNumber(0.5), values: ProfileNumber(0.25))),
-            .deadzone(.init(keys: ProfileNumber(0.6), values: ProfileNumber(0.8), isRelative: true, rounding: ProfileNumber(0.4), pull: ProfileNumber(0.05))),
+            .deadzone(
+                .init(
+                    keys: ProfileNumber(0.6), values: ProfileNumber(0.8), isRelative: true, rounding: ProfileNumber(0.4),
+                    pull: ProfileNumber(0.05))),
             .deadzone(.init(keys: ProfileNumber(0.6), values: ProfileNumber(0.8), isAllocated: true, isRelative: true)),
             .codebook(.init(keys: .init(high: 8, axis: .token), values: .init(high: 6, axis: .token))),
             .codebook(.init(keys: .init(high: 12, low: 8, axis: .token), values: .init(high: 8, low: 5, axis: .token), headShare: split)),
             .codebook(
                 .init(
-                    keys: .init(high: 16, low: 8, layerShare: layers, axis: .token), values: .init(high: 8, low: 5, layerShare: layers, axis: .token))),
+                    keys: .init(high: 16, low: 8, layerShare: layers, axis: .token),
+                    values: .init(high: 8, low: 5, layerShare: layers, axis: .token))),
         ]
         for keyAxis in Quantiser.Axis.allCases {
             for valueAxis in Quantiser.Axis.allCases {
@@ -52,11 +57,18 @@ extension KeyValueProfile {
                 (first.layerShare, second.layerShare) = (layers, layers)
                 result.append(.uniform(.init(keys: first, values: second, group: group, scales: scales)))
                 result.append(
-                    .uniform(.init(keys: .init(high: 6, axis: .channel), values: .init(high: 5, axis: .token), group: group, scales: scales, isAllocated: true)))
+                    .uniform(
+                        .init(
+                            keys: .init(high: 6, axis: .channel), values: .init(high: 5, axis: .token), group: group, scales: scales,
+                            isAllocated: true)))
                 result.append(
-                    .uniform(.init(keys: .init(high: 255, axis: .channel), values: .init(high: 24, axis: .token), group: group, scales: scales)))
+                    .uniform(
+                        .init(keys: .init(high: 255, axis: .channel), values: .init(high: 24, axis: .token), group: group, scales: scales)))
                 result.append(
-                    .uniform(.init(isSymmetric: true, keys: .init(high: 31, axis: .token), values: .init(high: 11, axis: .token), group: group, scales: scales)))
+                    .uniform(
+                        .init(
+                            isSymmetric: true, keys: .init(high: 31, axis: .token), values: .init(high: 11, axis: .token), group: group,
+                            scales: scales)))
                 result.append(
                     .uniform(
                         .init(

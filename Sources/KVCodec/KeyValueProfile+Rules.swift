@@ -62,7 +62,9 @@ extension KeyValueProfile {
 
     private func violation(of levels: [Quantiser.Levels], most: Int, headShare: ProfileNumber?) -> String? {
         for side in levels {
-            if !(2...most).contains(side.low) || !(2...most).contains(side.high) { return "\(side.high):\(side.low) levels; 2 to \(most) were expected" }
+            if !(2...most).contains(side.low) || !(2...most).contains(side.high) {
+                return "\(side.high):\(side.low) levels; 2 to \(most) were expected"
+            }
             if side.low > side.high { return "\(side.high):\(side.low) levels: the low ones are more than the high ones" }
             if let share = side.layerShare {
                 if headShare != nil { return "r and @ both say who gets the low levels" }

@@ -71,7 +71,9 @@ extension Quantiser.Uniform {
     var word: String { isSymmetric ? "sym" : scales == .twoLevel ? "mm2" : "mm" }
 
     var text: String {
-        var items = ["k" + keys.text(usual: Self.usualAxis(.keys, isSymmetric)), "v" + values.text(usual: Self.usualAxis(.values, isSymmetric))]
+        var items = [
+            "k" + keys.text(usual: Self.usualAxis(.keys, isSymmetric)), "v" + values.text(usual: Self.usualAxis(.values, isSymmetric)),
+        ]
         if let headShare { items.append("r\(headShare)") }
         if isAllocated { items.append("rd") }
         if group > 0 { items.append("g\(group)") }

@@ -19,7 +19,9 @@ enum LZ4Block {
 
     /// Fills exactly the first `count` bytes of `out` from anybody's bytes; false when they are no such block.
     static func decode(_ bytes: [UInt8], _ range: Range<Int>, into out: inout [UInt8], count: Int) -> Bool {
-        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count && count <= out.count, "\(range) of \(bytes.count) bytes into \(out.count)")
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= bytes.count && count <= out.count,
+            "\(range) of \(bytes.count) bytes into \(out.count)")
         let decoded = unsafe bytes.withUnsafeBufferPointer { from in
             unsafe out.withUnsafeMutableBytes { to -> Int32 in
                 guard let from = from.baseAddress, let to = to.baseAddress else { return -1 }

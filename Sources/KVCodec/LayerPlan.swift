@@ -1,6 +1,7 @@
 import Kernels
 
-/// How the heads of a layer are quantised: what a profile, a calibration and the layer come to. A block carries what a reader cannot work out.
+/// How the heads of a layer are quantised: what a profile, a calibration and the layer come to. A block carries what a reader cannot work
+/// out.
 struct LayerPlan: Equatable {
     /// Heads with the same levels. Their symbols stand together.
     struct Group: Equatable {
@@ -117,7 +118,9 @@ extension LayerPlan {
             case .deadzone:
                 for head in 0..<geometry.heads {
                     let step = try header.bfloat()
-                    guard step > 0, step.isFinite else { throw KeyValueBlockError("head \(head) has a step of \(step); one above 0 was expected") }
+                    guard step > 0, step.isFinite else {
+                        throw KeyValueBlockError("head \(head) has a step of \(step); one above 0 was expected")
+                    }
                     self[side].steps[head] = step
                 }
                 self[side].wide = try header.varint()

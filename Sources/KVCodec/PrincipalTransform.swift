@@ -1,8 +1,8 @@
 import Glibc
 import Kernels
 
-/// A calibrated orthonormal basis across the heads of a side. Keys have their rotary position undone before, so that their channels mean the same at
-/// every position (KVTC, arXiv 2511.01815).
+/// A calibrated orthonormal basis across the heads of a side. Keys have their rotary position undone before, so that their channels mean
+/// the same at every position (KVTC, arXiv 2511.01815).
 final class PrincipalTransform: BlockTransform {
     private let calibration: KeyValueCalibration
     private let half: Int

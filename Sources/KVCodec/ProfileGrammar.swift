@@ -19,7 +19,8 @@ struct ProfileGrammar {
         let quantiser = try self.quantiser()
         try expect("/")
         let coder = try word(
-            KeyValueProfile.Coder.allCases.map { ($0.word, $0) }, or: "a coder: raw, pack, lz4, bits+lz4, bytes+lz4, rans, rans(channel) or enec")
+            KeyValueProfile.Coder.allCases.map { ($0.word, $0) },
+            or: "a coder: raw, pack, lz4, bits+lz4, bytes+lz4, rans, rans(channel) or enec")
         var (sinks, recent) = (0, 0)
         if take("/") {
             if take("s") { sinks = try positive("how many first tokens stay exact") }
@@ -153,8 +154,12 @@ struct ProfileGrammar {
         guard !(whole.isEmpty && fraction.isEmpty), whole.count <= 3, fraction.count <= 6 else {
             throw error("found \(found); \(what) was expected: up to 3 digits, a point, up to 6 digits")
         }
-        let text = String(decoding: whole, as: UTF8.self) + String(decoding: fraction, as: UTF8.self) + String(repeating: "0", count: 6 - fraction.count)
-        guard let millionths = UInt32(text), let number = ProfileNumber(millionths: millionths) else { throw error("found \(found); \(what) was expected") }
+        let text =
+            String(decoding: whole, as: UTF8.self) + String(decoding: fraction, as: UTF8.self)
+            + String(repeating: "0", count: 6 - fraction.count)
+        guard let millionths = UInt32(text), let number = ProfileNumber(millionths: millionths) else {
+            throw error("found \(found); \(what) was expected")
+        }
         return number
     }
 

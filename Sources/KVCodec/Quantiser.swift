@@ -68,7 +68,8 @@ package enum Quantiser: Hashable, Sendable {
         package var isAllocated: Bool
 
         package init(
-            isSymmetric: Bool = false, keys: Levels, values: Levels, headShare: ProfileNumber? = nil, group: Int = 0, scales: Scales = .narrow,
+            isSymmetric: Bool = false, keys: Levels, values: Levels, headShare: ProfileNumber? = nil, group: Int = 0,
+            scales: Scales = .narrow,
             isAllocated: Bool = false
         ) {
             self.isSymmetric = isSymmetric

@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 
 /// Interleaved rANS with a table for each run, or for each channel of a run where that takes fewer bits.
@@ -15,6 +16,8 @@ final class RansSymbols: SymbolCoder {
         case single = 3
         /// The number of a table of the family for each channel.
         case channels = 4
+        /// 15 bytes: frequencies of 256 for pairs of symbols, each below 4; the last one is what is left.
+        case pairs = 5
     }
 
     private struct Member {
@@ -34,7 +37,10 @@ final class RansSymbols: SymbolCoder {
     private var channelCounts = [UInt32](repeating: 0, count: 256)
     private var frequencies = [UInt16](repeating: 0, count: 256)
     private var coarse = [UInt16](repeating: 0, count: 256)
+    private var pairs = [UInt16](repeating: 0, count: 16)
     private var choices: [UInt8] = []
+    /// For each run that is not empty, when decoding.
+    private var isPaired: [Bool] = []
 
     init(perChannel: Bool, geometry: KeyValueGeometry) {
         self.perChannel = perChannel
@@ -44,8 +50,12 @@ final class RansSymbols: SymbolCoder {
     /// Few enough that the final states cost little beside the symbols, many where vectors can use them.
     static func lanes(_ symbols: Int) -> Int { symbols < 98_304 ? 32 : symbols < 262_144 ? 64 : 128 }
 
+    /// How many symbols of tables the block came to.
+    var steps: Int { tables.symbols }
+
     private func begin() {
         tables.removeRuns()
+        isPaired.removeAll(keepingCapacity: true)
         usedSlots = 0
         if members.count > most {
             tables = RansTables()
@@ -83,19 +93,36 @@ final class RansSymbols: SymbolCoder {
 
     func encode(_ scratch: BlockScratch) {
         begin()
-        if perChannel { turn(scratch, isInverse: false) }
         var first = 0
         for run in scratch.runs where run.count > 0 {
+            let place = tables.symbols
+            if hasChannels(run) { turn(run, at: first, scratch, isInverse: false) }
             choose(run, at: first, scratch)
+            if tables.symbols - place == run.count, !hasChannels(run) {
+                SymbolPlanes.copy(scratch.symbols, first..<first + run.count, to: &scratch.turned, at: place)
+            }
             first += run.count
         }
         guard tables.symbols > 0 else { return }
         scratch.codedCount = tables.encode(
-            perChannel ? scratch.turned : scratch.symbols, lanes: Self.lanes(tables.symbols), into: &scratch.coded, at: 0, on: scratch.set)
+            scratch.turned, lanes: Self.lanes(tables.symbols), into: &scratch.coded, at: 0, on: scratch.set)
     }
 
     /// A bit, in the unit of costs.
     private static let bit = 1024
+
+    /// Shorter runs take a table of the family, if there is one: frequencies of their own would not pay.
+    private static let leastFitted = 100
+
+    /// What no table codes the counts with less than.
+    private static func entropy(_ counts: [UInt32]) -> Int {
+        var (total, sum) = (0.0, 0.0)
+        for count in counts where count > 0 {
+            total += Double(count)
+            sum += Double(count) * log2(Double(count))
+        }
+        return total > 0 ? Int((total * log2(total) - sum) * Double(bit)) : 0
+    }
 
     private func choose(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch) {
         Self.clear(&counts)
@@ -105,26 +132,28 @@ final class RansSymbols: SymbolCoder {
             single(symbol)
             return tables.appendRun(slots[usedSlots - 1], count: run.count)
         }
-        RansTables.fit(counts, symbols: run.alphabet, bits: 12, into: &frequencies)
-        let fineBytes = inlineBytes(run.alphabet)
-        let fine = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 12, frequencies: frequencies) ?? .max)
-        var best = (form: Form.inline12, cost: fine + 8 * Self.bit * fineBytes)
+        var best = (form: Form.inline12, cost: Int.max)
         var familyTable = 0
         if run.alphabet <= RansTables.few {
-            RansTables.fit(counts, symbols: run.alphabet, bits: 8, into: &coarse)
-            let cost = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 8, frequencies: coarse) ?? .max)
-            // Tables of 8 bits are faster: they may cost a hundredth more.
-            if cost + 8 * Self.bit * (run.alphabet - 1) < best.cost + best.cost / 100 {
-                best = (.inline8, cost + 8 * Self.bit * (run.alphabet - 1))
-            }
             let member = self.member(run)
             let found = members[member].family.best(counts)
-            if found.cost + 8 * Self.bit < best.cost {
-                best = (.family, found.cost + 8 * Self.bit)
-                familyTable = found.table
+            best = (.family, found.cost + 8 * Self.bit)
+            familyTable = found.table
+            if run.count >= Self.leastFitted {
+                RansTables.fit(counts, symbols: run.alphabet, bits: 8, into: &coarse)
+                let cost = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 8, frequencies: coarse) ?? .max)
+                if cost + 8 * Self.bit * (run.alphabet - 1) < best.cost { best = (.inline8, cost + 8 * Self.bit * (run.alphabet - 1)) }
             }
         }
-        if perChannel, run.rows > 0, channelsPay(run, at: first, below: best.cost, scratch) { return }
+        // Tables of 8 bits are faster: they may cost half a hundredth more.
+        if run.alphabet > RansTables.few || run.count >= Self.leastFitted && best.cost > Self.entropy(counts) * 201 / 200 {
+            RansTables.fit(counts, symbols: run.alphabet, bits: 12, into: &frequencies)
+            let cost = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 12, frequencies: frequencies) ?? .max)
+            let all = cost + 8 * Self.bit * inlineBytes(run.alphabet)
+            if all < best.cost - best.cost / 200 || run.alphabet > RansTables.few { best = (.inline12, all) }
+        }
+        if hasChannels(run), channelsPay(run, at: first, below: best.cost, scratch) { return }
+        if canPair(run), run.count >= Self.leastPaired, pairsPay(run, at: first, below: best.cost + best.cost / 1000, scratch) { return }
         scratch.tables.append(best.form.rawValue)
         let number: Int
         switch best.form {
@@ -139,7 +168,7 @@ final class RansSymbols: SymbolCoder {
             writeInline(run.alphabet, to: &scratch.tables)
             number = slot()
             precondition(tables.prepare(number, bits: 12, frequencies: frequencies, symbols: run.alphabet), "frequencies of 12 bits")
-        case .single, .channels: preconditionFailure("chosen above")
+        case .single, .channels, .pairs: preconditionFailure("chosen above")
         }
         tables.appendRun(number, count: run.count)
     }
@@ -181,6 +210,32 @@ final class RansSymbols: SymbolCoder {
         scratch.tables.append(Form.channels.rawValue)
         scratch.tables.append(contentsOf: choices)
         for choice in choices { tables.appendRun(table(Int(choice), of: member), count: run.rows) }
+        return true
+    }
+
+    // MARK: Pairs
+    // Two bits to a symbol, then four bits to a pair: which two symbols make one follows from the order of packed bits.
+
+    /// Shorter runs do not pay for their table.
+    private static let leastPaired = 256
+
+    private func canPair(_ run: SymbolRun) -> Bool { !perChannel && run.alphabet <= 4 && run.count % 16 == 0 }
+
+    /// Codes the run by pairs if that takes at most `cost`: half the steps.
+    private func pairsPay(_ run: SymbolRun, at first: Int, below cost: Int, _ scratch: BlockScratch) -> Bool {
+        let (place, count) = (tables.symbols, run.count / 2)
+        scratch.set.packBits(scratch.symbols, at: first, count: run.count, bits: 2, into: &scratch.shifted, at: 0)
+        scratch.set.unpackBits(scratch.shifted, at: 0, bits: 4, into: &scratch.turned, at: place, count: count)
+        Self.clear(&channelCounts)
+        scratch.set.count(scratch.turned, place..<place + count, into: &channelCounts)
+        RansTables.fit(channelCounts, symbols: 16, bits: 8, into: &pairs)
+        let found = Int(clamping: RansTables.cost(channelCounts, symbols: 16, bits: 8, frequencies: pairs) ?? .max)
+        guard pairs.allSatisfy({ $0 < 256 }), found + 8 * Self.bit * 15 <= cost else { return false }
+        scratch.tables.append(Form.pairs.rawValue)
+        for pair in 0..<15 { scratch.tables.append(UInt8(pairs[pair])) }
+        let number = slot()
+        precondition(tables.prepare(number, bits: 8, frequencies: pairs, symbols: 16), "frequencies of pairs")
+        tables.appendRun(number, count: count)
         return true
     }
 
@@ -228,23 +283,46 @@ final class RansSymbols: SymbolCoder {
             return
         }
         let lanes = Self.lanes(tables.symbols)
-        let isSound =
-            perChannel
-            ? tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.turned, on: scratch.set)
-            : tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.symbols, on: scratch.set)
-        guard isSound else { throw KeyValueBlockError("\(bytes.count) bytes are no coding of \(tables.symbols) symbols") }
-        if perChannel { turn(scratch, isInverse: true) }
+        guard tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.turned, on: scratch.set) else {
+            throw KeyValueBlockError("\(bytes.count) bytes are no coding of \(tables.symbols) symbols")
+        }
+        restore(scratch)
+    }
+
+    /// From `turned` to the symbols as quantisers have them.
+    private func restore(_ scratch: BlockScratch) {
+        var (first, place, index) = (0, 0, 0)
+        for run in scratch.runs where run.count > 0 {
+            if isPaired[index] {
+                scratch.set.packBits(scratch.turned, at: place, count: run.count / 2, bits: 4, into: &scratch.shifted, at: 0)
+                scratch.set.unpackBits(scratch.shifted, at: 0, bits: 2, into: &scratch.symbols, at: first, count: run.count)
+                place += run.count / 2
+            } else {
+                if hasChannels(run) {
+                    turn(run, at: first, scratch, isInverse: true)
+                } else {
+                    SymbolPlanes.copy(scratch.turned, place..<place + run.count, to: &scratch.symbols, at: first)
+                }
+                place += run.count
+            }
+            first += run.count
+            index += 1
+        }
     }
 
     private func read(_ run: SymbolRun, from section: inout ByteCursor) throws(KeyValueBlockError) {
         let form = try section.byte()
         switch Form(rawValue: form) {
         case .family:
-            guard run.alphabet <= RansTables.few else { throw KeyValueBlockError("a family's table for \(run.alphabet) symbols; frequencies were expected") }
+            guard run.alphabet <= RansTables.few else {
+                throw KeyValueBlockError("a family's table for \(run.alphabet) symbols; frequencies were expected")
+            }
             let member = self.member(run)
             tables.appendRun(table(try choice(member, &section), of: member), count: run.count)
         case .inline8:
-            guard run.alphabet <= RansTables.few else { throw KeyValueBlockError("frequencies of 8 bits for \(run.alphabet) symbols; 12 were expected") }
+            guard run.alphabet <= RansTables.few else {
+                throw KeyValueBlockError("frequencies of 8 bits for \(run.alphabet) symbols; 12 were expected")
+            }
             var left = 256
             for symbol in 0..<run.alphabet - 1 {
                 frequencies[symbol] = UInt16(try section.byte())
@@ -261,7 +339,9 @@ final class RansSymbols: SymbolCoder {
                 symbol += 1
                 guard frequency == 0 else { continue }
                 let zeros = try section.varint()
-                guard zeros <= run.alphabet - 1 - symbol else { throw KeyValueBlockError("\(zeros) frequencies of 0 for the last \(run.alphabet - 1 - symbol) symbols") }
+                guard zeros <= run.alphabet - 1 - symbol else {
+                    throw KeyValueBlockError("\(zeros) frequencies of 0 for the last \(run.alphabet - 1 - symbol) symbols")
+                }
                 for _ in 0..<zeros {
                     frequencies[symbol] = 0
                     symbol += 1
@@ -274,11 +354,26 @@ final class RansSymbols: SymbolCoder {
             single(symbol)
             tables.appendRun(slots[usedSlots - 1], count: run.count)
         case .channels:
-            guard perChannel, run.rows > 0 else { throw KeyValueBlockError("tables for channels in a run that has none") }
+            guard hasChannels(run) else { throw KeyValueBlockError("tables for channels in a run that has none") }
             let member = self.member(run)
             for _ in 0..<run.count / run.rows { tables.appendRun(table(try choice(member, &section), of: member), count: run.rows) }
-        case nil: throw KeyValueBlockError("a table of form \(form); 0 to 4 were expected")
+        case .pairs:
+            guard canPair(run) else { throw KeyValueBlockError("pairs of \(run.count) symbols of an alphabet of \(run.alphabet)") }
+            var left = 256
+            for pair in 0..<15 {
+                pairs[pair] = UInt16(try section.byte())
+                left -= Int(pairs[pair])
+            }
+            guard left >= 0 else { throw KeyValueBlockError("frequencies of pairs sum to more than 256") }
+            pairs[15] = UInt16(left)
+            let number = slot()
+            guard tables.prepare(number, bits: 8, frequencies: pairs, symbols: 16) else {
+                throw KeyValueBlockError("the frequencies of pairs are no table")
+            }
+            tables.appendRun(number, count: run.count / 2)
+        case nil: throw KeyValueBlockError("a table of form \(form); 0 to 5 were expected")
         }
+        isPaired.append(form == Form.pairs.rawValue)
     }
 
     private func choice(_ member: Int, _ section: inout ByteCursor) throws(KeyValueBlockError) -> Int {
@@ -300,32 +395,22 @@ final class RansSymbols: SymbolCoder {
 
     // MARK: Channels
 
-    /// Runs with channels stand channel by channel in `turned`, all others as they are; or back.
-    private func turn(_ scratch: BlockScratch, isInverse: Bool) {
-        var first = 0
-        for run in scratch.runs {
-            defer { first += run.count }
-            guard run.rows > 0 else {
+    private func hasChannels(_ run: SymbolRun) -> Bool { perChannel && run.rows > 0 }
+
+    /// A run's planes, channel by channel in `turned`, or back. Without pairs both have the run at the same place.
+    private func turn(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch, isInverse: Bool) {
+        var place = first
+        while place < first + run.count {
+            var column = 0
+            while column < run.columns {
+                let width = min(run.width, run.columns - column)
                 if isInverse {
-                    SymbolPlanes.copy(scratch.turned, first..<first + run.count, to: &scratch.symbols, at: first)
+                    scratch.set.transpose(scratch.turned, at: place, rows: width, columns: run.rows, into: &scratch.symbols, at: place)
                 } else {
-                    SymbolPlanes.copy(scratch.symbols, first..<first + run.count, to: &scratch.turned, at: first)
+                    scratch.set.transpose(scratch.symbols, at: place, rows: run.rows, columns: width, into: &scratch.turned, at: place)
                 }
-                continue
-            }
-            var place = first
-            while place < first + run.count {
-                var column = 0
-                while column < run.columns {
-                    let width = min(run.width, run.columns - column)
-                    if isInverse {
-                        scratch.set.transpose(scratch.turned, at: place, rows: width, columns: run.rows, into: &scratch.symbols, at: place)
-                    } else {
-                        scratch.set.transpose(scratch.symbols, at: place, rows: run.rows, columns: width, into: &scratch.turned, at: place)
-                    }
-                    place += width * run.rows
-                    column += width
-                }
+                place += width * run.rows
+                column += width
             }
         }
     }

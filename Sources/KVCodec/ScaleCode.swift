@@ -2,9 +2,9 @@ import Kernels
 
 /// Spans and centres of ranges in a byte each.
 ///
-/// A span is top * 2^(-code / 16), rounded up; `top`, bf16, is the greatest of the side. A centre is a whole number of units that follow from the
-/// span. Codes go to the statistics as they are, or, where symbols are entropy coded, as two symbols of four bits: the high halves, then the low ones,
-/// of what is above a base.
+/// A span is top * 2^(-code / 16), rounded up; `top`, bf16, is the greatest of the side. A centre is a whole number of units that follow
+/// from the span. Codes go to the statistics as they are, or, where symbols are entropy coded, as two symbols of four bits: the high
+/// halves, then the low ones, of what is above a base.
 enum ScaleCode {
     /// 2^(-i / 16). Square roots and products only, so that every machine has the same.
     static let factors: [Float] = {
@@ -36,7 +36,8 @@ enum ScaleCode {
 
     /// Codes the first `count` of `greatest` and replaces them with what a reader will have: the same or more.
     static func writeSpans(_ count: Int, _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch) {
-        let factors = Self.factors, codes = Self.codes
+        let factors = Self.factors
+        let codes = Self.codes
         var top = least
         for index in 0..<count { top = max(top, numbers.greatest[index]) }
         top = min(top, 2e38).bfloatAbove
@@ -98,7 +99,8 @@ enum ScaleCode {
     }
 
     static func readCentres(
-        _ stretches: [Stretch], _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ stretches: [Stretch], _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch,
+        from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
         let count = stretches.last?.end ?? 0
         let isWide = try statistics.byte()
@@ -107,7 +109,8 @@ enum ScaleCode {
         try collect(&numbers.centreCodes, count, isEntropyCoded, scratch, from: &statistics)
         for index in 0..<count {
             let low = numbers.centreCodes[index]
-            let code = isWide == 1 ? Int16(bitPattern: UInt16(statistics.bytes[upper + index]) << 8 | UInt16(low)) : Int16(Int8(bitPattern: low))
+            let code =
+                isWide == 1 ? Int16(bitPattern: UInt16(statistics.bytes[upper + index]) << 8 | UInt16(low)) : Int16(Int8(bitPattern: low))
             numbers.least[index] = Float(code)
         }
         scale(stretches, &numbers)
@@ -164,8 +167,8 @@ enum ScaleCode {
         for index in 0..<count { codes[index] = (symbols[place + index] << 4 | symbols[place + count + index] & 15) &+ base }
     }
 
-    /// The least code where all are within sixteen, else eight below their mean: so that the high halves are nearly always the same. Codes are taken
-    /// with a sign, around the first one.
+    /// The least code where all are within sixteen, else eight below their mean: so that the high halves are nearly always the same. Codes
+    /// are taken with a sign, around the first one.
     private static func base(_ codes: [UInt8], _ count: Int) -> UInt8 {
         guard count > 0 else { return 0 }
         let first = codes[0]

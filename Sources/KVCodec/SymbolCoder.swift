@@ -11,7 +11,9 @@ protocol SymbolCoder {
 
 extension SymbolCoder {
     func expect(_ count: Int, _ bytes: Range<Int>, _ coder: KeyValueProfile.Coder) throws(KeyValueBlockError) {
-        guard bytes.count == count else { throw KeyValueBlockError("\(bytes.count) bytes of symbols; \(count) were expected of \(coder.word)") }
+        guard bytes.count == count else {
+            throw KeyValueBlockError("\(bytes.count) bytes of symbols; \(count) were expected of \(coder.word)")
+        }
     }
 }
 

@@ -43,7 +43,8 @@ struct SymbolFamily: Sendable {
         for centre in 0..<centres {
             for width in 0..<widths {
                 for shape in 0..<shapes {
-                    let at = Self.centre(centre, alphabet, style), deviation = Self.deviation(width, alphabet, style)
+                    let at = Self.centre(centre, alphabet, style)
+                    let deviation = Self.deviation(width, alphabet, style)
                     frequencies += Self.share(1 << bits, among: Self.weights(at, deviation, shape, alphabet, style))
                 }
             }
@@ -72,7 +73,9 @@ struct SymbolFamily: Sendable {
         // The nearest, its neighbours in width, and those on the mean's side of it.
         let beside = min(max(centre + (place < Double(centre) ? -1 : 1), 0), centres - 1)
         var best = (table: 0, cost: Int.max)
-        for (nearCentre, nearWidth) in [(centre, width), (centre, max(width - 1, 0)), (centre, min(width + 1, widths - 1)), (beside, width)] {
+        for (nearCentre, nearWidth) in [
+            (centre, width), (centre, max(width - 1, 0)), (centre, min(width + 1, widths - 1)), (beside, width),
+        ] {
             for shape in 0..<shapes {
                 let table = (nearCentre * widths + nearWidth) * shapes + shape
                 let cost = cost(counts, first, table)
@@ -101,8 +104,10 @@ struct SymbolFamily: Sendable {
         return third * octave * (style == .centred ? Double(alphabet) / 64 : 0.16)
     }
 
-    /// A normal (shape 0) or two-sided exponential (shape 1) density at each symbol. The escape of a dead zone has what is beyond the others.
-    private static func weights(_ centre: Double, _ deviation: Double, _ shape: Int, _ alphabet: Int, _ style: SymbolRun.Style) -> [Double] {
+    /// A normal (shape 0) or two-sided exponential (shape 1) density at each symbol. The escape of a dead zone has what is beyond the
+    /// others.
+    private static func weights(_ centre: Double, _ deviation: Double, _ shape: Int, _ alphabet: Int, _ style: SymbolRun.Style) -> [Double]
+    {
         func weight(_ symbol: Int) -> Double {
             let distance = abs(Double(symbol) - centre) / deviation
             return Exponential.of(shape == 0 ? -distance * distance / 2 : -distance * 1.414_213_562_373_095_1)

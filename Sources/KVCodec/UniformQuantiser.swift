@@ -54,12 +54,17 @@ struct UniformQuantiser: BlockQuantiser {
                 case .token:
                     for slice in 0..<slices(frame.dimension) {
                         let columns = slice * uniform.group..<min((slice + 1) * uniform.group, frame.dimension)
-                        body(Part(shape: shape.columns(columns), axis: .rows, first: first + index * perHead + slice * frame.rows), group, true)
+                        body(
+                            Part(shape: shape.columns(columns), axis: .rows, first: first + index * perHead + slice * frame.rows), group,
+                            true)
                     }
                 case .channel:
                     for slice in 0..<slices(frame.rows) {
-                        let rows = uniform.group == 0 ? 0..<frame.rows : slice * uniform.group..<min((slice + 1) * uniform.group, frame.rows)
-                        body(Part(shape: shape.rows(rows), axis: .columns, first: first + index * perHead + slice * frame.dimension), group, true)
+                        let rows =
+                            uniform.group == 0 ? 0..<frame.rows : slice * uniform.group..<min((slice + 1) * uniform.group, frame.rows)
+                        body(
+                            Part(shape: shape.rows(rows), axis: .columns, first: first + index * perHead + slice * frame.dimension), group,
+                            true)
                     }
                 }
             }
@@ -117,7 +122,8 @@ struct UniformQuantiser: BlockQuantiser {
                 }
             }
             scratch.set.quantise(
-                scratch.planes, part.shape, by: part.axis, factors: numbers.factors, biases: numbers.biases, at: first, top: group.levels - 1,
+                scratch.planes, part.shape, by: part.axis, factors: numbers.factors, biases: numbers.biases, at: first,
+                top: group.levels - 1,
                 into: &scratch.symbols, at: scratch.symbolCount)
             scratch.symbolCount += part.shape.count
         }
@@ -184,7 +190,8 @@ struct UniformQuantiser: BlockQuantiser {
     }
 
     private func read(
-        _ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch, from statistics: inout ByteCursor
+        _ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch,
+        from statistics: inout ByteCursor
     ) throws(KeyValueBlockError) {
         switch uniform.scales {
         case .narrow:
@@ -214,7 +221,8 @@ struct UniformQuantiser: BlockQuantiser {
         }
     }
 
-    private func writeNarrow(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch) {
+    private func writeNarrow(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch)
+    {
         for index in 0..<count {
             let (low, high) = (numbers.least[index], numbers.greatest[index])
             let centre = low * 0.5 + high * 0.5
@@ -262,11 +270,12 @@ struct UniformQuantiser: BlockQuantiser {
     }
 
     // MARK: Two levels
-    // For each head, for each channel (or token): the greatest step of its groups and the greatest centre, bf16. Then for each group, for each
-    // channel (or token): a step in 255ths and a centre in signed 127ths of them.
+    // For each head, for each channel (or token): the greatest step of its groups and the greatest centre, bf16. Then for each group, for
+    // each channel (or token): a step in 255ths and a centre in signed 127ths of them.
 
     private func forEachRow<Failure: Error>(
-        _ frame: SideFrame, _ plan: LayerPlan.Side, _ body: (_ first: Int, _ rows: Int, _ slices: Int, _ levels: Int) throws(Failure) -> Void
+        _ frame: SideFrame, _ plan: LayerPlan.Side,
+        _ body: (_ first: Int, _ rows: Int, _ slices: Int, _ levels: Int) throws(Failure) -> Void
     ) throws(Failure) {
         let isChannel = axis(frame.side) == .channel
         let (rows, slices) = isChannel ? (frame.dimension, slices(frame.rows)) : (frame.rows, slices(frame.dimension))
@@ -305,7 +314,9 @@ struct UniformQuantiser: BlockQuantiser {
             for slice in 0..<slices {
                 for row in 0..<rows {
                     let index = first + slice * rows + row
-                    let (steps, centres) = (Self.number(scratch.statistics, places + 4 * row), Self.number(scratch.statistics, places + 4 * row + 2))
+                    let (steps, centres) = (
+                        Self.number(scratch.statistics, places + 4 * row), Self.number(scratch.statistics, places + 4 * row + 2)
+                    )
                     let code = steps > 0 ? min(max((numbers.greatest[index] / steps * 255).rounded(.up), 1), 255) : 0
                     scratch.statistics.append(UInt8(code))
                     scratch.statistics.append(UInt8(bitPattern: Int8(numbers.least[index])))
@@ -327,7 +338,8 @@ struct UniformQuantiser: BlockQuantiser {
                 for row in 0..<rows {
                     let place = codes + 2 * (slice * rows + row)
                     Self.settle(
-                        first + slice * rows + row, Self.number(bytes, places + 4 * row), Self.number(bytes, places + 4 * row + 2), bytes[place],
+                        first + slice * rows + row, Self.number(bytes, places + 4 * row), Self.number(bytes, places + 4 * row + 2),
+                        bytes[place],
                         Int8(bitPattern: bytes[place + 1]), levels, &numbers)
                 }
             }

@@ -44,7 +44,8 @@ extension KeyValueMemory {
     /// A dimension's tokens stand together in `elements`, from `offset` on.
     package func unpack(_ place: KeyValuePlace, pages: [Int32], into elements: inout [UInt16], at offset: Int, on set: InstructionSet) {
         let stride = place.tokens.count
-        precondition(offset >= 0 && offset + stride * geometry.dimension <= elements.count, "\(stride) tokens at \(offset) of \(elements.count)")
+        precondition(
+            offset >= 0 && offset + stride * geometry.dimension <= elements.count, "\(stride) tokens at \(offset) of \(elements.count)")
         unsafe elements.withUnsafeMutableBufferPointer { elements in
             guard let base = elements.baseAddress else { return }
             unsafe forEachPage(place, pages) { panel, first, count, done in
@@ -55,7 +56,8 @@ extension KeyValueMemory {
 
     package func pack(_ elements: [UInt16], at offset: Int, to place: KeyValuePlace, pages: [Int32], on set: InstructionSet) {
         let stride = place.tokens.count
-        precondition(offset >= 0 && offset + stride * geometry.dimension <= elements.count, "\(stride) tokens at \(offset) of \(elements.count)")
+        precondition(
+            offset >= 0 && offset + stride * geometry.dimension <= elements.count, "\(stride) tokens at \(offset) of \(elements.count)")
         unsafe elements.withUnsafeBufferPointer { elements in
             guard let base = elements.baseAddress else { return }
             unsafe forEachPage(place, pages) { panel, first, count, done in

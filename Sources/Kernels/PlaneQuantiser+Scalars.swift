@@ -4,12 +4,14 @@ internal import CKernels
 extension InstructionSet {
     /// Symbols 0...14 are the whole numbers -7...7, 15 stands for one of `wide`; returns how many those are.
     package func deadzone(
-        _ planes: [Float], _ shape: PlaneShape, factors: [Float], at first: Int, rounding: Float, into symbols: inout [UInt8], at place: Int,
+        _ planes: [Float], _ shape: PlaneShape, factors: [Float], at first: Int, rounding: Float, into symbols: inout [UInt8],
+        at place: Int,
         wide: inout [Int16], at wideFirst: Int
     ) -> Int {
         check(shape, planes.count, symbols.count, place)
         checkParameters(shape.rows, first, factors.count)
-        precondition(wideFirst >= 0 && wideFirst + shape.count <= wide.count, "\(shape.count) wide symbols at \(wideFirst) of \(wide.count)")
+        precondition(
+            wideFirst >= 0 && wideFirst + shape.count <= wide.count, "\(shape.count) wide symbols at \(wideFirst) of \(wide.count)")
         precondition(rounding >= 0 && rounding <= 0.5, "rounding \(rounding)")
         return unsafe planes.withUnsafeBufferPointer { planes in
             unsafe factors.withUnsafeBufferPointer { factors in
@@ -34,7 +36,8 @@ extension InstructionSet {
     ) -> Bool {
         check(shape, planes.count, symbols.count, place)
         checkParameters(shape.rows, first, steps.count)
-        precondition(wideFirst >= 0 && count >= 0 && wideFirst + count <= wide.count, "\(count) wide symbols at \(wideFirst) of \(wide.count)")
+        precondition(
+            wideFirst >= 0 && count >= 0 && wideFirst + count <= wide.count, "\(count) wide symbols at \(wideFirst) of \(wide.count)")
         return unsafe symbols.withUnsafeBufferPointer { symbols in
             unsafe steps.withUnsafeBufferPointer { steps in
                 unsafe wide.withUnsafeBufferPointer { wide in
@@ -53,7 +56,8 @@ extension InstructionSet {
 
     /// symbol = how many of the ascending thresholds are below x * factor[row].
     package func lookDown(
-        _ planes: [Float], _ shape: PlaneShape, factors: [Float], at first: Int, thresholds: [Float], into symbols: inout [UInt8], at place: Int
+        _ planes: [Float], _ shape: PlaneShape, factors: [Float], at first: Int, thresholds: [Float], into symbols: inout [UInt8],
+        at place: Int
     ) {
         check(shape, planes.count, symbols.count, place)
         checkParameters(shape.rows, first, factors.count)
@@ -64,7 +68,8 @@ extension InstructionSet {
                     guard let base = planes.baseAddress, let factor = factors.baseAddress, let to = symbols.baseAddress, !shape.isEmpty
                     else { return }
                     unsafe ck_kv_codebook(
-                        cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, thresholds, thresholds.count, to + place)
+                        cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, thresholds, thresholds.count,
+                        to + place)
                 }
             }
         }
@@ -80,8 +85,11 @@ extension InstructionSet {
         unsafe symbols.withUnsafeBufferPointer { symbols in
             unsafe steps.withUnsafeBufferPointer { steps in
                 unsafe planes.withUnsafeMutableBufferPointer { planes in
-                    guard let from = symbols.baseAddress, let step = steps.baseAddress, let base = planes.baseAddress, !shape.isEmpty else { return }
-                    unsafe ck_kv_look_up(cSet, from + place, shape.rows, shape.columns, levels, step + first, base + shape.offset, shape.stride)
+                    guard let from = symbols.baseAddress, let step = steps.baseAddress, let base = planes.baseAddress, !shape.isEmpty else {
+                        return
+                    }
+                    unsafe ck_kv_look_up(
+                        cSet, from + place, shape.rows, shape.columns, levels, step + first, base + shape.offset, shape.stride)
                 }
             }
         }
@@ -119,14 +127,18 @@ extension InstructionSet {
 
     /// Predicts down the rows; what the symbols cannot say within `bound` goes to `exact` as bf16. Returns how many those are.
     package func predict(
-        _ planes: [Float], _ shape: PlaneShape, bound: Float, into symbols: inout [UInt8], at place: Int, exact: inout [UInt16], at exactFirst: Int
+        _ planes: [Float], _ shape: PlaneShape, bound: Float, into symbols: inout [UInt8], at place: Int, exact: inout [UInt16],
+        at exactFirst: Int
     ) -> Int {
         check(shape, planes.count, symbols.count, place)
-        precondition(exactFirst >= 0 && exactFirst + shape.count <= exact.count, "\(shape.count) elements at \(exactFirst) of \(exact.count)")
+        precondition(
+            exactFirst >= 0 && exactFirst + shape.count <= exact.count, "\(shape.count) elements at \(exactFirst) of \(exact.count)")
         return unsafe planes.withUnsafeBufferPointer { planes in
             unsafe symbols.withUnsafeMutableBufferPointer { symbols in
                 unsafe exact.withUnsafeMutableBufferPointer { exact in
-                    guard let base = planes.baseAddress, let to = symbols.baseAddress, let list = exact.baseAddress, !shape.isEmpty else { return 0 }
+                    guard let base = planes.baseAddress, let to = symbols.baseAddress, let list = exact.baseAddress, !shape.isEmpty else {
+                        return 0
+                    }
                     return unsafe ck_kv_predict(
                         cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, bound, to + place, list + exactFirst)
                 }
@@ -140,7 +152,8 @@ extension InstructionSet {
         _ shape: PlaneShape
     ) -> Bool {
         check(shape, planes.count, symbols.count, place)
-        precondition(exactFirst >= 0 && count >= 0 && exactFirst + count <= exact.count, "\(count) elements at \(exactFirst) of \(exact.count)")
+        precondition(
+            exactFirst >= 0 && count >= 0 && exactFirst + count <= exact.count, "\(count) elements at \(exactFirst) of \(exact.count)")
         return unsafe symbols.withUnsafeBufferPointer { symbols in
             unsafe exact.withUnsafeBufferPointer { exact in
                 unsafe planes.withUnsafeMutableBufferPointer { planes in

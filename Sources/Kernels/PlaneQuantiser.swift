@@ -8,18 +8,25 @@ extension InstructionSet {
     package enum Axis: Sendable, Hashable { case rows, columns }
 
     /// The least and the greatest of each row or column; of nothing, or of NaN only, 0.
-    package func range(_ planes: [Float], _ shape: PlaneShape, of axis: Axis, least: inout [Float], greatest: inout [Float], at first: Int) {
+    package func range(_ planes: [Float], _ shape: PlaneShape, of axis: Axis, least: inout [Float], greatest: inout [Float], at first: Int)
+    {
         shape.check(in: planes.count)
         let count = shape.parameters(axis)
-        precondition(first >= 0 && first + count <= least.count && first + count <= greatest.count, "\(count) ranges at \(first) of \(least.count)")
+        precondition(
+            first >= 0 && first + count <= least.count && first + count <= greatest.count, "\(count) ranges at \(first) of \(least.count)")
         unsafe planes.withUnsafeBufferPointer { planes in
             unsafe least.withUnsafeMutableBufferPointer { least in
                 unsafe greatest.withUnsafeMutableBufferPointer { greatest in
-                    guard let base = planes.baseAddress, let low = least.baseAddress, let high = greatest.baseAddress, count > 0 else { return }
+                    guard let base = planes.baseAddress, let low = least.baseAddress, let high = greatest.baseAddress, count > 0 else {
+                        return
+                    }
                     switch axis {
-                    case .rows: unsafe ck_kv_range_rows(cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, low + first, high + first)
+                    case .rows:
+                        unsafe ck_kv_range_rows(
+                            cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, low + first, high + first)
                     case .columns:
-                        unsafe ck_kv_range_columns(cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, low + first, high + first)
+                        unsafe ck_kv_range_columns(
+                            cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, low + first, high + first)
                     }
                 }
             }
@@ -56,11 +63,13 @@ extension InstructionSet {
                         switch axis {
                         case .rows:
                             unsafe ck_kv_quantise_rows(
-                                cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, bias + first, UInt32(top),
+                                cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, bias + first,
+                                UInt32(top),
                                 to + place)
                         case .columns:
                             unsafe ck_kv_quantise_columns(
-                                cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, bias + first, UInt32(top),
+                                cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factor + first, bias + first,
+                                UInt32(top),
                                 to + place)
                         }
                     }
@@ -86,10 +95,12 @@ extension InstructionSet {
                         switch axis {
                         case .rows:
                             unsafe ck_kv_dequantise_rows(
-                                cSet, from + place, shape.rows, shape.columns, step + first, offset + first, base + shape.offset, shape.stride)
+                                cSet, from + place, shape.rows, shape.columns, step + first, offset + first, base + shape.offset,
+                                shape.stride)
                         case .columns:
                             unsafe ck_kv_dequantise_columns(
-                                cSet, from + place, shape.rows, shape.columns, step + first, offset + first, base + shape.offset, shape.stride)
+                                cSet, from + place, shape.rows, shape.columns, step + first, offset + first, base + shape.offset,
+                                shape.stride)
                         }
                     }
                 }

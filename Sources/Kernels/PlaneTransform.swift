@@ -15,7 +15,8 @@ extension InstructionSet {
     /// x * factor[column] + term[column].
     package func affineColumns(_ planes: inout [Float], _ shape: PlaneShape, factors: [Float], terms: [Float]) {
         shape.check(in: planes.count)
-        precondition(factors.count >= shape.columns && terms.count >= shape.columns, "\(factors.count) factors for \(shape.columns) columns")
+        precondition(
+            factors.count >= shape.columns && terms.count >= shape.columns, "\(factors.count) factors for \(shape.columns) columns")
         unsafe planes.withUnsafeMutableBufferPointer { planes in
             guard let base = planes.baseAddress, !shape.isEmpty else { return }
             unsafe ck_kv_affine_columns(cSet, base + shape.offset, shape.stride, shape.rows, shape.columns, factors, terms)
@@ -23,7 +24,9 @@ extension InstructionSet {
     }
 
     /// The plane times matrix[inner][columns], which begins at `first` of `matrix`, into another place.
-    package func product(_ planes: [Float], _ shape: PlaneShape, matrix: [Float], at first: Int = 0, into out: inout [Float], _ outShape: PlaneShape) {
+    package func product(
+        _ planes: [Float], _ shape: PlaneShape, matrix: [Float], at first: Int = 0, into out: inout [Float], _ outShape: PlaneShape
+    ) {
         shape.check(in: planes.count)
         outShape.check(in: out.count)
         precondition(
@@ -32,9 +35,12 @@ extension InstructionSet {
         unsafe planes.withUnsafeBufferPointer { planes in
             unsafe matrix.withUnsafeBufferPointer { matrix in
                 unsafe out.withUnsafeMutableBufferPointer { out in
-                    guard let from = planes.baseAddress, let by = matrix.baseAddress, let to = out.baseAddress, !outShape.isEmpty else { return }
+                    guard let from = planes.baseAddress, let by = matrix.baseAddress, let to = out.baseAddress, !outShape.isEmpty else {
+                        return
+                    }
                     unsafe ck_kv_product(
-                        cSet, from + shape.offset, shape.stride, shape.rows, shape.columns, by + first, outShape.columns, to + outShape.offset,
+                        cSet, from + shape.offset, shape.stride, shape.rows, shape.columns, by + first, outShape.columns,
+                        to + outShape.offset,
                         outShape.stride)
                 }
             }
@@ -46,7 +52,8 @@ extension InstructionSet {
         _ planes: inout [Float], _ shape: PlaneShape, dimension: Int, half: Int, cosines: [Float], sines: [Float], positions: [Int32]
     ) {
         shape.check(in: planes.count)
-        precondition(shape.columns % dimension == 0 && 2 * half <= dimension && positions.count >= shape.rows, "\(shape) in heads of \(dimension)")
+        precondition(
+            shape.columns % dimension == 0 && 2 * half <= dimension && positions.count >= shape.rows, "\(shape) in heads of \(dimension)")
         precondition(cosines.count == sines.count, "\(cosines.count) cosines, \(sines.count) sines")
         for row in 0..<shape.rows {
             precondition(positions[row] >= 0 && (Int(positions[row]) + 1) * half <= cosines.count, "position \(positions[row])")

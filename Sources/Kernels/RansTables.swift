@@ -39,7 +39,9 @@ package final class RansTables {
     /// Makes table `index` of `symbols` frequencies that sum to 1 << bits; false, and there is none, when they are no table.
     package func prepare(_ index: Int, bits: Int, frequencies: [UInt16], at first: Int = 0, symbols: Int) -> Bool {
         precondition(index >= 0 && index < count, "table \(index) of \(count)")
-        precondition(first >= 0 && symbols >= 0 && first + symbols <= frequencies.count, "\(symbols) frequencies at \(first) of \(frequencies.count)")
+        precondition(
+            first >= 0 && symbols >= 0 && first + symbols <= frequencies.count, "\(symbols) frequencies at \(first) of \(frequencies.count)"
+        )
         isReady[index] = unsafe frequencies.withUnsafeBufferPointer { frequencies in
             guard let from = frequencies.baseAddress, symbols > 0 else { return false }
             return unsafe ck_rans_prepare(tables[index], UInt32(bits), from + first, symbols)
@@ -50,7 +52,9 @@ package final class RansTables {
     package func isPrepared(_ index: Int) -> Bool { isReady[index] }
 
     /// The frequencies that code these counts best.
-    package static func fit(_ counts: [UInt32], at first: Int = 0, symbols: Int, bits: Int, into frequencies: inout [UInt16], at place: Int = 0) {
+    package static func fit(
+        _ counts: [UInt32], at first: Int = 0, symbols: Int, bits: Int, into frequencies: inout [UInt16], at place: Int = 0
+    ) {
         precondition(first >= 0 && symbols > 0 && first + symbols <= counts.count, "\(symbols) counts at \(first) of \(counts.count)")
         precondition(place >= 0 && place + symbols <= frequencies.count, "\(symbols) frequencies at \(place) of \(frequencies.count)")
         unsafe counts.withUnsafeBufferPointer { counts in
@@ -62,7 +66,9 @@ package final class RansTables {
     }
 
     /// Bits, times 1024, that the counts take with the frequencies; nil when they cannot be coded.
-    package static func cost(_ counts: [UInt32], at first: Int = 0, symbols: Int, bits: Int, frequencies: [UInt16], at place: Int = 0) -> UInt64? {
+    package static func cost(_ counts: [UInt32], at first: Int = 0, symbols: Int, bits: Int, frequencies: [UInt16], at place: Int = 0)
+        -> UInt64?
+    {
         precondition(first >= 0 && symbols > 0 && first + symbols <= counts.count, "\(symbols) counts at \(first) of \(counts.count)")
         precondition(place >= 0 && place + symbols <= frequencies.count, "\(symbols) frequencies at \(place) of \(frequencies.count)")
         let cost = unsafe counts.withUnsafeBufferPointer { counts in
@@ -108,7 +114,9 @@ package final class RansTables {
     package func decode(_ bytes: [UInt8], _ range: Range<Int>, lanes: Int, into out: inout [UInt8], on set: InstructionSet) -> Bool {
         precondition(lanes == 32 || lanes == 64 || lanes == 128, "\(lanes) lanes")
         precondition(symbols <= out.count, "\(symbols) symbols of \(out.count)")
-        precondition(range.lowerBound >= SymbolSlack.bytes && range.upperBound + SymbolSlack.bytes <= bytes.count, "bytes \(range) of \(bytes.count)")
+        precondition(
+            range.lowerBound >= SymbolSlack.bytes && range.upperBound + SymbolSlack.bytes <= bytes.count, "bytes \(range) of \(bytes.count)"
+        )
         return unsafe bytes.withUnsafeBufferPointer { bytes in
             unsafe out.withUnsafeMutableBufferPointer { out in
                 guard let from = bytes.baseAddress, let to = out.baseAddress else { return false }

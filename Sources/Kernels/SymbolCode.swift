@@ -83,7 +83,9 @@ package enum SymbolPlanes {
     }
 
     package static func read(_ bytes: [UInt8], at place: Int, count: Int, into elements: inout [UInt16]) {
-        precondition(place >= 0 && count >= 0 && place + 2 * count <= bytes.count && count <= elements.count, "\(count) elements of \(bytes.count) bytes")
+        precondition(
+            place >= 0 && count >= 0 && place + 2 * count <= bytes.count && count <= elements.count,
+            "\(count) elements of \(bytes.count) bytes")
         unsafe bytes.withUnsafeBytes { bytes in
             unsafe elements.withUnsafeMutableBytes { elements in
                 guard let from = bytes.baseAddress, let to = elements.baseAddress else { return }
@@ -94,7 +96,8 @@ package enum SymbolPlanes {
 
     /// out[i] = symbols[first + i] >> shift.
     package static func shift(_ symbols: [UInt8], at first: Int, count: Int, right shift: Int, into out: inout [UInt8]) {
-        precondition(first >= 0 && count >= 0 && first + count <= symbols.count && count <= out.count, "\(count) symbols of \(symbols.count)")
+        precondition(
+            first >= 0 && count >= 0 && first + count <= symbols.count && count <= out.count, "\(count) symbols of \(symbols.count)")
         unsafe symbols.withUnsafeBufferPointer { symbols in
             unsafe out.withUnsafeMutableBufferPointer { out in
                 for index in 0..<count { unsafe out[index] = symbols[first + index] &>> UInt8(shift) }
@@ -104,7 +107,8 @@ package enum SymbolPlanes {
 
     /// symbols[first + i] |= bits[i] << shift.
     package static func add(_ bits: [UInt8], count: Int, left shift: Int, to symbols: inout [UInt8], at first: Int) {
-        precondition(first >= 0 && count >= 0 && first + count <= symbols.count && count <= bits.count, "\(count) symbols of \(symbols.count)")
+        precondition(
+            first >= 0 && count >= 0 && first + count <= symbols.count && count <= bits.count, "\(count) symbols of \(symbols.count)")
         unsafe bits.withUnsafeBufferPointer { bits in
             unsafe symbols.withUnsafeMutableBufferPointer { symbols in
                 for index in 0..<count { unsafe symbols[first + index] |= bits[index] &<< UInt8(shift) }
@@ -113,7 +117,9 @@ package enum SymbolPlanes {
     }
 
     /// The upper bytes of `count` elements to `high`, the lower ones to `low`.
-    package static func split(_ elements: [UInt16], count: Int, high: inout [UInt8], at highFirst: Int, low: inout [UInt8], at lowFirst: Int) {
+    package static func split(
+        _ elements: [UInt16], count: Int, high: inout [UInt8], at highFirst: Int, low: inout [UInt8], at lowFirst: Int
+    ) {
         check(elements.count, count, high.count, highFirst, low.count, lowFirst)
         unsafe elements.withUnsafeBufferPointer { elements in
             unsafe high.withUnsafeMutableBufferPointer { high in
@@ -158,6 +164,7 @@ package enum SymbolPlanes {
 
     private static func check(_ elements: Int, _ count: Int, _ high: Int, _ highFirst: Int, _ low: Int, _ lowFirst: Int) {
         precondition(count >= 0 && count <= elements, "\(count) of \(elements) elements")
-        precondition(highFirst >= 0 && highFirst + count <= high && lowFirst >= 0 && lowFirst + count <= low, "\(count) bytes of \(high) and \(low)")
+        precondition(
+            highFirst >= 0 && highFirst + count <= high && lowFirst >= 0 && lowFirst + count <= low, "\(count) bytes of \(high) and \(low)")
     }
 }

@@ -27,6 +27,8 @@ package final class DecoderModel {
     package let weights: DecoderWeights
     package let limits: Limits
     package let team: ThreadTeam
+    /// Sees the queries, keys and values of a step's rows before their positions turn them: layer, matrix, rows. For calibration.
+    package var projections: ((Int, borrowing FloatMatrix, Range<Int>) -> Void)?
     private let rotary: RotaryTable
     private var positions: [Int32]
     private var picked: [Int32] = []
@@ -96,7 +98,7 @@ package final class DecoderModel {
         for (index, layer) in weights.layers.enumerated() {
             // What follows the last keys and values serves logits only.
             let isEnd = batch.logitRows == 0 && index == last
-            project(layer, rows: rows)
+            project(layer, index: index, rows: rows)
             team.writeKeyValues(
                 cut, all: isEnd, from: projected, keys: columns.keys, values: columns.values, layer: index, memory: memory)
             if isEnd || !cut.writesKeyValues { layerDone(index) }
@@ -147,7 +149,7 @@ package final class DecoderModel {
     }
 
     /// Queries, keys and values, rotated.
-    private func project(_ layer: DecoderWeights.Layer, rows: Range<Int>) {
+    private func project(_ layer: DecoderWeights.Layer, index: Int, rows: Range<Int>) {
         let configuration = weights.configuration
         let epsilon = configuration.normEpsilon
         let (keys, values) = columns
@@ -158,6 +160,7 @@ package final class DecoderModel {
             team.normalizeHeads(&projected, rows: rows, columns: 0..<keys, weight: layer.queryNorm.span, epsilon: epsilon)
             team.normalizeHeads(&projected, rows: rows, columns: keys..<values, weight: layer.keyNorm.span, epsilon: epsilon)
         }
+        projections?(index, projected, rows)
         let positions = positions
         team.rotate(
             &projected, rows: rows, columns: 0..<values, dimension: configuration.shape.headDimension, positions: positions.span,

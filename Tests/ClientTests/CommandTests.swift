@@ -25,6 +25,7 @@ import Testing
         Call(arguments: ["pack", "--help"], status: 0, says: "Examples:"),
         Call(arguments: ["unpack", "--help"], status: 0, says: "Examples:"),
         Call(arguments: ["inspect", "--help"], status: 0, says: "Examples:"),
+        Call(arguments: ["codec", "--help"], status: 0, says: "Examples:"),
         Call(arguments: ["inspect", ServerProcess.model], status: 0, says: "model.embed_tokens.weight"),
         Call(arguments: ["serve", "--print-config"], status: 0, says: "engine.step_tokens: 512"),
         Call(arguments: ["sail"], status: 2, says: "sail"),

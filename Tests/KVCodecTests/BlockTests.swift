@@ -7,8 +7,8 @@ import Testing
 
 /// Blocks there and back.
 @Suite struct BlockTests {
-    /// Root mean square of the error that a quantiser may leave, in units of that of the numbers: a step of the range of some 8 deviations, evenly
-    /// spread within it. Dead zones and bounds are known outright.
+    /// Root mean square of the error that a quantiser may leave, in units of that of the numbers: a step of the range of some 8 deviations,
+    /// evenly spread within it. Dead zones and bounds are known outright.
     static func limit(_ profile: KeyValueProfile, _ side: KeyValueSide) -> Double {
         let rounding = 0.004
         switch profile.quantiser {
@@ -47,7 +47,8 @@ import Testing
                 continue
             }
             for side in KeyValueSide.allCases {
-                let error = sample.error(1, side, decoded), limit = Self.limit(profile, side)
+                let error = sample.error(1, side, decoded)
+                let limit = Self.limit(profile, side)
                 #expect(error <= limit, "\(profile), \(side): \(error), at most \(limit) was expected")
                 for head in 0..<2 {
                     let (before, after) = (sample.elements(1, side, head), sample.elements(1, side, head, of: decoded))
@@ -60,7 +61,8 @@ import Testing
             }
             for side in KeyValueSide.allCases {
                 var rest = [UInt16](repeating: 1, count: 35 * 32)
-                decoded.unpack(KeyValuePlace(layer: 1, side: side, head: 1, tokens: 93..<128), pages: sample.pages, into: &rest, at: 0, on: .scalar)
+                decoded.unpack(
+                    KeyValuePlace(layer: 1, side: side, head: 1, tokens: 93..<128), pages: sample.pages, into: &rest, at: 0, on: .scalar)
                 #expect(rest.allSatisfy { $0 == 0 }, "\(profile)")
             }
         }
@@ -83,8 +85,10 @@ import Testing
     }
 
     static let someProfiles = [
-        "none/none/enec", "none/mm(k12:6,v8:4,r.8)/rans", "had/mm(k12:6,v8:4,r.8)/rans/s4,w64", "none/mm(k4,v4,g32,bf16)/pack", "shad/mm2(k6,v4,g10)/lz4",
-        "anchor/sym(k31,v15)/rans(channel)", "none/eb(k.05,v.02)/rans", "pca/ec(k.6,v.8,rd,rms,z.4,p.05)/rans(channel)", "had/lm(k8,v6)/bits+lz4",
+        "none/none/enec", "none/mm(k12:6,v8:4,r.8)/rans", "had/mm(k12:6,v8:4,r.8)/rans/s4,w64", "none/mm(k4,v4,g32,bf16)/pack",
+        "shad/mm2(k6,v4,g10)/lz4",
+        "anchor/sym(k31,v15)/rans(channel)", "none/eb(k.05,v.02)/rans", "pca/ec(k.6,v.8,rd,rms,z.4,p.05)/rans(channel)",
+        "had/lm(k8,v6)/bits+lz4",
         "anchor/fp8/raw/w20",
     ]
 
@@ -99,7 +103,9 @@ import Testing
                 let bytes = try sample.encode(profile, block, calibration: calibration).bytes
                 let decoded = try sample.decode(bytes, block, calibration: calibration)
                 for side in KeyValueSide.allCases {
-                    #expect(sample.error(0, side, decoded) <= max(Self.limit(profile, side), 0.5 * Double(profile.isLossless ? 0 : 1)), "\(tokens) from \(first)")
+                    #expect(
+                        sample.error(0, side, decoded) <= max(Self.limit(profile, side), 0.5 * Double(profile.isLossless ? 0 : 1)),
+                        "\(tokens) from \(first)")
                 }
             }
         }
@@ -135,7 +141,8 @@ import Testing
                     for head in 0..<2 {
                         for (before, after) in zip(sample.floats(0, side, head), sample.floats(0, side, head, of: decoded)) {
                             #expect(
-                                before == after || before.isNaN && after.isNaN || abs(Double(before) - Double(after)) <= Double(Float(bound)),
+                                before == after || before.isNaN && after.isNaN
+                                    || abs(Double(before) - Double(after)) <= Double(Float(bound)),
                                 "\(kind): \(before) became \(after)")
                         }
                     }
@@ -148,7 +155,8 @@ import Testing
     func `a range's numbers are off by half a step and half a unit of its centre at most`(levels: (Int, Int)) throws {
         let sample = try KeyValueSample(layers: 1, tokens: 128, seed: 9)
         let (keys, values) = levels
-        let decoded = try sample.decode(try sample.encode(KeyValueProfile("none/mm(k\(keys),v\(values))/rans"), sample.block()).bytes, sample.block())
+        let decoded = try sample.decode(
+            try sample.encode(KeyValueProfile("none/mm(k\(keys),v\(values))/rans"), sample.block()).bytes, sample.block())
         func limit(_ numbers: [Float], _ levels: Int) -> Float {
             let span = (numbers.max()! - numbers.min()!) * 1.045
             return span / Float(levels - 1) / 2 + ScaleCode.unit(span: span, levels: levels) / 2 + numbers.map { abs($0) }.max()! / 256
@@ -161,7 +169,8 @@ import Testing
                 #expect(range.allSatisfy { abs(before[$0] - after[$0]) <= most })
             }
         }
-        let before = (0..<2).map { sample.floats(0, .values, $0) }, after = (0..<2).map { sample.floats(0, .values, $0, of: decoded) }
+        let before = (0..<2).map { sample.floats(0, .values, $0) }
+        let after = (0..<2).map { sample.floats(0, .values, $0, of: decoded) }
         for token in 0..<128 {
             let most = limit((0..<128).map { before[$0 / 64][$0 % 64 * 128 + token] }, values)
             #expect((0..<128).allSatisfy { abs(before[$0 / 64][$0 % 64 * 128 + token] - after[$0 / 64][$0 % 64 * 128 + token]) <= most })

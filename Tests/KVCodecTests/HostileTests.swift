@@ -31,9 +31,11 @@ import Testing
     }
 
     static let profiles = [
-        "none/none/raw", "none/none/lz4", "none/none/bits+lz4", "none/none/bytes+lz4", "none/none/rans", "none/none/enec", "none/mm(k12:6,v8:4,r.8)/rans",
+        "none/none/raw", "none/none/lz4", "none/none/bits+lz4", "none/none/bytes+lz4", "none/none/rans", "none/none/enec",
+        "none/mm(k12:6,v8:4,r.8)/rans",
         "had/mm(k12:6,v8:4,r.8)/rans/s70,w6", "none/mm(k4,v4,g8,bf16)/pack", "shad/mm2(k6,v4,g5)/lz4", "anchor/sym(k31,v15)/rans(channel)",
-        "none/mm(k5,v6,rd)/rans", "none/eb(k.05,v.02)/rans", "pca/ec(k.6,v.2,rd,rms,z.4,p.05)/rans(channel)", "had/lm(k8,v6)/bits+lz4", "anchor/fp8/raw/w8",
+        "none/mm(k5,v6,rd)/rans", "none/eb(k.05,v.02)/rans", "pca/ec(k.6,v.2,rd,rms,z.4,p.05)/rans(channel)", "had/lm(k8,v6)/bits+lz4",
+        "anchor/fp8/raw/w8",
         "none/mm(k4x,v4c)/rans", "none/ec(k.004,v.2)/rans",
     ]
 
@@ -51,6 +53,35 @@ import Testing
     }
 
     @Test(arguments: profiles)
+    func `no section may have a byte more or less than it needs`(text: String) throws {
+        let sample = try Self.sample()
+        let (bytes, sizes) = try sample.encode(KeyValueProfile(text), Self.block, calibration: sample.calibration())
+        let counts = [sizes.statistics, sizes.tables, sizes.symbols, sizes.exact]
+        var (sections, place) = ([[UInt8]](), sizes.header)
+        for count in counts {
+            sections.append(Array(bytes[place..<place + count]))
+            place += count
+        }
+        func joined(_ sections: [[UInt8]]) -> [UInt8] {
+            var lengths: [UInt8] = []
+            for count in counts { lengths.append(varint: count) }
+            var result = Array(bytes[..<(sizes.header - lengths.count)])
+            for section in sections { result.append(varint: section.count) }
+            return result + sections.joined()
+        }
+        #expect(joined(sections) == bytes)
+        for index in 0..<4 {
+            var longer = sections
+            longer[index].append(0)
+            #expect(try Self.reason(joined(longer)) != "none", "section \(index) is longer")
+            guard !sections[index].isEmpty else { continue }
+            var shorter = sections
+            shorter[index].removeLast()
+            #expect(try Self.reason(joined(shorter)) != "none", "section \(index) is shorter")
+        }
+    }
+
+    @Test(arguments: profiles)
     func `a damaged block neither traps nor is read differently by any instruction set`(text: String) throws {
         let sound = try Self.bytes(text)
         var random = SeededGenerator(seed: 17)
@@ -59,10 +90,24 @@ import Testing
             for _ in 0...random.next(below: 3) {
                 // Half of the rounds in the header and the statistics.
                 let place = random.next(below: round % 2 == 0 ? min(100, bytes.count) : bytes.count)
-                bytes[place] = random.next() % 2 == 0 ? bytes[place] ^ 1 << UInt8(random.next() % 8) : UInt8(truncatingIfNeeded: random.next())
+                bytes[place] =
+                    random.next() % 2 == 0 ? bytes[place] ^ 1 << UInt8(random.next() % 8) : UInt8(truncatingIfNeeded: random.next())
             }
             if round % 7 == 0 { bytes.removeLast(random.next(below: bytes.count)) }
             _ = try Self.read(bytes)
+        }
+    }
+
+    @Test func `damaged pairs neither trap nor are read differently by any instruction set`() throws {
+        let sample = try KeyValueSample(layers: 1, heads: 1, dimension: 64, tokens: 64)
+        let sound = try sample.encode(KeyValueProfile("none/mm(k3,v4)/rans"), sample.block()).bytes
+        var random = SeededGenerator(seed: 29)
+        for round in 0..<400 {
+            var bytes = sound
+            for _ in 0...random.next(below: 2) {
+                bytes[round % 2 == 0 ? random.next(below: 100) : random.next(below: bytes.count)] ^= 1 << UInt8(random.next() % 8)
+            }
+            _ = KeyValueFuzz.read(bytes, as: sample.block(), geometry: sample.geometry, calibration: nil)
         }
     }
 
@@ -100,16 +145,20 @@ import Testing
         #expect(try changed(heading + 7, 22) == "a block with 22 as the end of its coded tokens; 23 was expected")
         #expect(try changed(heading + 8, bytes[heading + 8] &+ 1).hasPrefix("sections of"))
         #expect(try Self.reason([UInt8](repeating: 0, count: 300_000)).contains("at most"))
-        #expect(try Self.reason(bytes, as: KeyValueBlock(layer: 0, firstToken: 64, tokens: 23, promptTokens: 90)) == "a block with 1 as its layer; 0 was expected")
+        #expect(
+            try Self.reason(bytes, as: KeyValueBlock(layer: 0, firstToken: 64, tokens: 23, promptTokens: 90))
+                == "a block with 1 as its layer; 0 was expected")
     }
 
     @Test func `a block of another calibration is refused`() throws {
         let sample = try Self.sample()
         let bytes = try Self.bytes("pca/mm(k6,v4)/rans")
         let other = try KeyValueCalibration(
-            geometry: sample.geometry, bases: try sample.calibration().bases, rotaryFrequencies: try sample.calibration().rotaryFrequencies, digest: 1)
+            geometry: sample.geometry, bases: try sample.calibration().bases, rotaryFrequencies: try sample.calibration().rotaryFrequencies,
+            digest: 1)
         for calibration in [other, nil] {
-            guard case .failure(let error) = KeyValueFuzz.read(bytes, as: Self.block, geometry: sample.geometry, calibration: calibration) else {
+            guard case .failure(let error) = KeyValueFuzz.read(bytes, as: Self.block, geometry: sample.geometry, calibration: calibration)
+            else {
                 Issue.record("a block of another calibration was read")
                 return
             }
@@ -132,11 +181,17 @@ import Testing
         #expect(try reason("kvserve-default", geometry, nil) == "it needs a calibration with head scores")
         #expect(try reason("kvserve-default", geometry, bare) == "none")
         #expect(try reason("pca/ec(k1,v1,rd)/rans", geometry, bare) == "it needs a calibration with bases, step factors")
-        #expect(try reason("lossless", KeyValueGeometry(layers: 1, heads: 2, dimension: 8, type: .f32), nil) == "KV is f32 here; bf16 was expected")
-        #expect(try reason("kvserve-default", KeyValueGeometry(layers: 1, heads: 2, dimension: 16, type: .bf16), bare).contains("the calibration is of"))
+        #expect(
+            try reason("lossless", KeyValueGeometry(layers: 1, heads: 2, dimension: 8, type: .f32), nil)
+                == "KV is f32 here; bf16 was expected")
+        #expect(
+            try reason("kvserve-default", KeyValueGeometry(layers: 1, heads: 2, dimension: 16, type: .bf16), bare).contains(
+                "the calibration is of"))
         #expect(throws: KeyValueCalibrationError.self) { try KeyValueCalibration(geometry: geometry, headScores: [1], digest: 0) }
         #expect(throws: KeyValueCalibrationError.self) { try KeyValueCalibration(geometry: geometry, headScores: [1, .nan], digest: 0) }
-        #expect(throws: KeyValueCalibrationError.self) { try KeyValueCalibration(geometry: geometry, stepFactors: [1, 0, 1, 1], digest: 0) }
+        #expect(throws: KeyValueCalibrationError.self) {
+            try KeyValueCalibration(geometry: geometry, stepFactors: [1, 0, 1, 1], digest: 0)
+        }
         #expect(throws: KeyValueCalibrationError.self) {
             try KeyValueCalibration(geometry: geometry, rotaryFrequencies: [1, 1, 1, 1, 1], digest: 0)
         }
@@ -151,7 +206,9 @@ import Testing
         return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
             let parts = line.split(separator: " ")
             let digits = parts.count > 2 ? Array(parts[2].utf8) : []
-            let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)! }
+            let bytes = stride(from: 0, to: digits.count, by: 2).map {
+                UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)!
+            }
             return (String(parts[0]), String(parts[1]), bytes, String(line))
         }
     }()

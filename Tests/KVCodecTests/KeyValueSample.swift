@@ -43,7 +43,8 @@ struct KeyValueSample {
                 for head in 0..<heads {
                     let elements = Self.elements(kind, side, tokens, dimension, &random)
                     memory.pack(
-                        elements, at: 0, to: KeyValuePlace(layer: layer, side: side, head: head, tokens: 0..<tokens), pages: pages, on: .scalar)
+                        elements, at: 0, to: KeyValuePlace(layer: layer, side: side, head: head, tokens: 0..<tokens), pages: pages,
+                        on: .scalar)
                 }
             }
         }
@@ -68,7 +69,9 @@ struct KeyValueSample {
         elements(layer, side, head, of: memory).map { Float(bitPattern: UInt32($0) << 16) }
     }
 
-    private static func elements(_ kind: Kind, _ side: KeyValueSide, _ tokens: Int, _ dimension: Int, _ random: inout SeededGenerator) -> [UInt16] {
+    private static func elements(_ kind: Kind, _ side: KeyValueSide, _ tokens: Int, _ dimension: Int, _ random: inout SeededGenerator)
+        -> [UInt16]
+    {
         let loud = random.next(below: dimension)
         let scales = (0..<tokens).map { _ in side == .values ? 0.5 + 0.2 * abs(random.normal()) : Float(1) }
         var result: [UInt16] = []
@@ -110,7 +113,8 @@ struct KeyValueSample {
         return try KeyValueCalibration(
             geometry: geometry, headScores: random.floats(geometry.layers * geometry.heads),
             bases: bases, stepFactors: random.floats(geometry.layers * 2 * geometry.heads, in: 0.7...1.4),
-            rotaryFrequencies: (0..<geometry.dimension / 2).map { pow(10000, -2 * Float($0) / Float(geometry.dimension)) }, digest: 0x1234_5678_9ABC_DEF0)
+            rotaryFrequencies: (0..<geometry.dimension / 2).map { pow(10000, -2 * Float($0) / Float(geometry.dimension)) },
+            digest: 0x1234_5678_9ABC_DEF0)
     }
 
     /// The block of all tokens.

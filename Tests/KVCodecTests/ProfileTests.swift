@@ -27,7 +27,8 @@ import Testing
     @Test(arguments: [
         "had/mm(k12:6,v8:4,r.8)/rans", "had/mm(k12:6,v8:4,r.8)/rans/s4,w64", "none/none/enec", "shad/mm2(k6,v4,g32)/pack/w16",
         "none/sym(k15:11@.63,v15:11@.15,bf16)/rans(channel)", "pca/ec(k.5,v.25,rd,rms,z.4,p.05)/rans(channel)/s4",
-        "anchor/lm(k12:8,v8:5,r.75)/bits+lz4", "none/eb(k.05,v1.25)/lz4", "none/mm(k6x,v4c,rd,bf16)/raw", "none/none/bytes+lz4", "none/fp8/raw",
+        "anchor/lm(k12:8,v8:5,r.75)/bits+lz4", "none/eb(k.05,v1.25)/lz4", "none/mm(k6x,v4c,rd,bf16)/raw", "none/none/bytes+lz4",
+        "none/fp8/raw",
     ])
     func `a canonical text is printed as it was read`(text: String) throws {
         #expect(try KeyValueProfile(text).description == text)
@@ -50,21 +51,31 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "a transform"), ("lossles", "a transform"), ("had", "'/' was expected"), ("had/", "a quantiser"), ("had/mm(k6,v6)", "'/' was expected"),
+        ("", "a transform"), ("lossles", "a transform"), ("had", "'/' was expected"), ("had/", "a quantiser"),
+        ("had/mm(k6,v6)", "'/' was expected"),
         ("had/mm(k6,v6)/", "a coder"), ("had/mm(k6,v6)/rans ", "behind the profile's end"), ("had/mm(k6,v6)/rans/", "s or w"),
-        ("had/mm(k6,v6)/rans/s", "how many first tokens"), ("had/mm(k6,v6)/rans/s0", "how many first tokens"), ("had/mm(k6,v6)/rans/s129", "1 to 128"),
+        ("had/mm(k6,v6)/rans/s", "how many first tokens"), ("had/mm(k6,v6)/rans/s0", "how many first tokens"),
+        ("had/mm(k6,v6)/rans/s129", "1 to 128"),
         ("had/mm(k6,v6)/rans/w5000", "1 to 4096"), ("had/mm(k6)/rans", "',v' was expected"), ("had/mm(k,v6)/rans", "a number of levels"),
         ("had/mm(k1,v6)/rans", "2 to 255"), ("had/mm(k256,v6)/rans", "2 to 255"), ("had/mm(k6:12,v6,r.8)/rans", "more than the high ones"),
-        ("had/mm(k12:6,v6)/rans", "neither r nor @"), ("had/mm(k12:6@.5,v6,r.5)/rans", "r and @ both"), ("had/mm(k6,v6,r.5)/rans", "no low levels"),
-        ("had/mm(k12:6,v6,r1)/rans", "between 0 and 1"), ("had/mm(k12:6@1,v6)/rans", "between 0 and 1"), ("had/mm(k6@.5,v6)/rans", "no low levels"),
-        ("pca/mm(k12:6,v6,r.5)/rans", "pca mixes heads"), ("had/mm(k6,v6,g1)/rans", "groups of 2 to 128"), ("had/mm(k6x,v6,g8)/rans", "no groups"),
-        ("had/mm2(k6,v6)/rans", "needs groups"), ("had/mm2(k6,v6,g8,bf16)/rans", "bf16 says otherwise"), ("had/sym(k6,v7)/rans", "odd numbers"),
-        ("had/mm(k12:6,v6,rd,r.5)/rans", "')' was expected"), ("had/mm(k12:6@.5,v6,rd)/rans", "rd chooses"), ("had/none/rans", "none was expected"),
+        ("had/mm(k12:6,v6)/rans", "neither r nor @"), ("had/mm(k12:6@.5,v6,r.5)/rans", "r and @ both"),
+        ("had/mm(k6,v6,r.5)/rans", "no low levels"),
+        ("had/mm(k12:6,v6,r1)/rans", "between 0 and 1"), ("had/mm(k12:6@1,v6)/rans", "between 0 and 1"),
+        ("had/mm(k6@.5,v6)/rans", "no low levels"),
+        ("pca/mm(k12:6,v6,r.5)/rans", "pca mixes heads"), ("had/mm(k6,v6,g1)/rans", "groups of 2 to 128"),
+        ("had/mm(k6x,v6,g8)/rans", "no groups"),
+        ("had/mm2(k6,v6)/rans", "needs groups"), ("had/mm2(k6,v6,g8,bf16)/rans", "bf16 says otherwise"),
+        ("had/sym(k6,v7)/rans", "odd numbers"),
+        ("had/mm(k12:6,v6,rd,r.5)/rans", "')' was expected"), ("had/mm(k12:6@.5,v6,rd)/rans", "rd chooses"),
+        ("had/none/rans", "none was expected"),
         ("none/none/pack", "nothing to do"), ("none/none/rans(channel)", "is for symbols"), ("none/none/raw/s4", "all tokens are exact"),
-        ("none/mm(k6,v6)/enec", "only the quantiser none"), ("none/mm(k6,v6)/bytes+lz4", "only the quantiser none"), ("had/eb(k.1,v.1)/rans", "the transform none"),
-        ("none/eb(k0,v.1)/rans", "above 0"), ("none/eb(k.1,v.1)/pack", "eight bits"), ("none/fp8/pack", "eight bits"), ("none/ec(k0,v1)/rans", "above 0"),
+        ("none/mm(k6,v6)/enec", "only the quantiser none"), ("none/mm(k6,v6)/bytes+lz4", "only the quantiser none"),
+        ("had/eb(k.1,v.1)/rans", "the transform none"),
+        ("none/eb(k0,v.1)/rans", "above 0"), ("none/eb(k.1,v.1)/pack", "eight bits"), ("none/fp8/pack", "eight bits"),
+        ("none/ec(k0,v1)/rans", "above 0"),
         ("none/ec(k1,v1,z.6)/rans", "at most .5"), ("none/ec(k1,v1,p.6)/rans", "at most .5"), ("none/lm(k20,v8)/rans", "2 to 16"),
-        ("none/lm(k8c,v8)/rans", "for each token"), ("none/ec(k1.0000001,v1)/rans", "up to 6 digits"), ("none/ec(k1000,v1)/rans", "up to 3 digits"),
+        ("none/lm(k8c,v8)/rans", "for each token"), ("none/ec(k1.0000001,v1)/rans", "up to 6 digits"),
+        ("none/ec(k1000,v1)/rans", "up to 3 digits"),
         ("none/mm(k99999999999999999999,v1)/rans", "a number of levels"), (String(repeating: "x", count: 5000), "more than 160 bytes"),
     ])
     func `an invalid text is refused with the reason`(text: String, reason: String) {
