@@ -1,6 +1,8 @@
 internal import Engine
 internal import Foundation
+internal import Gateway
 internal import Inference
+internal import KVCodec
 internal import Kernels
 internal import Model
 internal import Platform
@@ -56,8 +58,9 @@ struct LocalWorker {
         let dtype = form.operandForm.name
         let fingerprint = "\(weights.fingerprint)-\(dtype)-\(team.instructionSet.name)"
         let keyValueFingerprint = Digest(of: "\(fingerprint) \(weights.keyValueGeometry) \(Page.tokens)").low
+        let (calibration, calibrationWarnings) = calibration(directory, weights)
         let coding = KeyValueCoding(
-            geometry: weights.keyValueGeometry, calibration: nil, threads: settings.integer("kv.codec_threads"), on: instructionSet)
+            geometry: weights.keyValueGeometry, calibration: calibration, threads: settings.integer("kv.codec_threads"), on: instructionSet)
         let station = KeyValueStation(memory: memory, coding: coding, fingerprint: keyValueFingerprint, vocabulary: shape.vocabulary)
         let worker = try Worker(
             thread: WorkerThread(name: "engine"),
@@ -78,7 +81,7 @@ struct LocalWorker {
         notes.append("\(hello.modelName): \(pages) KV pages of \(pageBytes >> 10) KiB, \(team.threads) threads, \(hello.instructionSet), \(form) weights")
         return LocalWorker(
             worker: worker, hello: hello, defaults: try GenerationDefaults(directory: directory), station: station,
-            keyValueFingerprint: keyValueFingerprint, pageBytes: pageBytes, warnings: origin.warnings, notes: notes)
+            keyValueFingerprint: keyValueFingerprint, pageBytes: pageBytes, warnings: origin.warnings + calibrationWarnings, notes: notes)
     }
 
     static func modelName(_ settings: Settings, directory: String) -> String {
@@ -116,11 +119,38 @@ struct LocalWorker {
         let (weights, origin) = try DecoderModel.loadWeights(
             directory: directory, weights: form, cache: cache(settings), team: team,
             options: LoadOptions(mode: loadMode(settings), isShared: true), progress: progress)
+        try checkProfiles(settings, calibration(directory, weights).found)
         // What was decided here holds for all of them.
         let arguments = if case .memory(let path?) = origin.source { ["--image", path] } else { ["--set", "model.load=image"] }
         return Prepared(
             digest: weights.fingerprint.description, dtype: form.operandForm.name, source: origin.source.name, arguments: arguments, weights: weights,
             later: origin.later, warnings: origin.warnings, notes: origin.notes + origin.rounded)
+    }
+
+    /// What the model's folder has for profiles that ask for it. One that does not fit is left aside with a warning: it was made from other
+    /// numbers, and what it would do to these nobody has measured.
+    static func calibration(_ directory: String, _ weights: DecoderWeights) -> (found: KeyValueCalibration?, warnings: [String]) {
+        let path = directory + "/" + CalibrationFile.name
+        guard weights.keyValueGeometry.type == .bf16, FileStamp.isReadable(path) else { return (nil, []) }
+        do {
+            return (try CalibrationFile.read(path, geometry: weights.keyValueGeometry, fingerprint: weights.fingerprint), [])
+        } catch {
+            return (nil, ["no calibration for KV profiles: \(error)"])
+        }
+    }
+
+    /// - Throws: `ConfigurationError` where a profile that may be used needs a calibration, or more of one than there is.
+    private static func checkProfiles(_ settings: Settings, _ calibration: KeyValueCalibration?) throws {
+        let profiles = try settings.transferProfiles()
+        for (key, used) in [("kv.profile", [profiles.standard]), ("kv.allowed", profiles.allowed.values.sorted { $0.name < $1.name })] {
+            for profile in used {
+                do {
+                    try KeyValueProfile(profile.name).check(calibration)
+                } catch {
+                    throw ConfigurationError("\(key): \(error); ferry codec --calibrate makes one")
+                }
+            }
+        }
     }
 
     /// How `model.load` wants it.
