@@ -54,6 +54,12 @@ extension ClientTests {
         @Test("a lease that nobody renews expires, and the answer is right all the same")
         func expiredLease() async throws { try await ClientScript("fleet_links.py", "lease").run() }
 
+        @Test("requests choose how their KV travels, among what is allowed, and hear it")
+        func profiles() async throws { try await ClientScript("fleet_profiles.py", "told").run() }
+
+        @Test("a way for KV that is not allowed is refused by name")
+        func refusedProfile() async throws { try await ClientScript("fleet_profiles.py", "refused").run() }
+
         // Joined
 
         @Test("a worker with another model, tokenizer or dtype is refused with the reason")
