@@ -35,7 +35,7 @@ import Testing
     @Test func `a table has a line for each preset`() async throws {
         let (status, output, complaints) = try await run(Self.small)
         #expect(status == .exit(0), "\(complaints)")
-        for name in ["raw", "lossless", "kivi-2", "cachegen-1"] { #expect(output.contains("\n\(name) "), "\(output)") }
+        for name in ["raw", "lossless", "kivi-2", "cachegen-1", "kvserve-default"] { #expect(output.contains("\n\(name) "), "\(output)") }
     }
 
     @Test func `a calibration is written, found and used`() async throws {
@@ -69,6 +69,7 @@ import Testing
         (small + ["--tasks", text], 1, "line 1"),
         (small + ["--calibration", "/nowhere"], 1, "/nowhere"),
         (small + ["--model", "/nowhere"], 78, "/nowhere"),
+        (small + ["--sweep", "--output", "/proc/none"], 1, "/proc/none"),
     ]
 
     @Test(arguments: refusals.indices) func `what cannot be done is refused by name`(index: Int) async throws {

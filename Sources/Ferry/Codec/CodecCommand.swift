@@ -97,6 +97,9 @@ struct CodecCommand: ParsableCommand {
         let meter = try CodecMeter(
             loaded.weights, windows: windows, tasks: tasks, tokenizer: texts.tokenizer,
             endTokens: Set(defaults.endTokens + [texts.tokenizer.eosToken].compactMap(\.self)), calibration: calibration, team: loaded.team)
+        let folder = output ?? "sweep"
+        // Before minutes of work, not behind them.
+        if sweep { try Folder.create(folder, readableByAll: true) }
         let bar = ProgressBar("measuring \(chosen.count) profiles")
         let figures: [CodecFigure]
         do {
@@ -108,7 +111,6 @@ struct CodecCommand: ParsableCommand {
         bar.finish()
         let report = CodecReport(figures: figures, copySpeed: meter.copySpeed, model: loaded.name)
         if sweep {
-            let folder = output ?? "sweep"
             let note = try SweepFiles(report).write(to: folder)
             if !json { try StandardOutput.write(note + "\n") }
         }
