@@ -69,7 +69,7 @@ import Testing
         (small + ["--tasks", text], 1, "line 1"),
         (small + ["--calibration", "/nowhere"], 1, "/nowhere"),
         (small + ["--model", "/nowhere"], 78, "/nowhere"),
-        (small + ["--sweep", "--output", "/proc/none"], 1, "/proc/none"),
+        (small + ["--sweep", "--output", "/proc/none"], 1, "/proc/none")
     ]
 
     @Test(arguments: refusals.indices) func `what cannot be done is refused by name`(index: Int) async throws {

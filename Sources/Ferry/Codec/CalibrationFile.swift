@@ -7,8 +7,8 @@ internal import Weights
 
 /// A model's calibration on disk: a safetensors file beside its weights.
 ///
-/// `__metadata__`: `format` "ferry-kv-calibration", `version` "1", `fingerprint` (of the model: equal numbers have equal ones), `layers`, `heads`,
-/// `dimension` (of KV), `tokens` (that were looked at), `text` (digest of the calibration text). Tensors, with C = heads · dimension:
+/// `__metadata__`: `format` "ferry-kv-calibration", `version` "1", `fingerprint` (of the model: equal numbers have equal ones), `layers`,
+/// `heads`, `dimension` (of KV), `tokens` (that were looked at), `text` (digest of the calibration text). Tensors, with C = heads · dimension:
 ///
 /// | name | type | shape | |
 /// |---|---|---|---|
@@ -28,27 +28,31 @@ enum CalibrationFile {
 
     // MARK: Writing
 
-    static func write(_ findings: CalibrationFindings, to path: String, geometry: KeyValueGeometry, fingerprint: Digest, text: Digest) throws {
+    static func write(_ findings: CalibrationFindings, to path: String, geometry: KeyValueGeometry, fingerprint: Digest, text: Digest)
+        throws
+    {
         let metadata = [
             "format": format, "version": version, "fingerprint": fingerprint.description, "layers": "\(geometry.layers)",
-            "heads": "\(geometry.heads)", "dimension": "\(geometry.dimension)", "tokens": "\(findings.tokens)", "text": text.description,
+            "heads": "\(geometry.heads)", "dimension": "\(geometry.dimension)", "tokens": "\(findings.tokens)", "text": text.description
         ]
         let (layers, heads, channels) = (geometry.layers, geometry.heads, geometry.heads * geometry.dimension)
         var tensors: [(name: String, type: StoredType, shape: [Int], values: [Float])] = [
             ("head_scores", .f32, [layers, heads], findings.headScores), ("step_factors", .f32, [layers, 2, heads], findings.stepFactors),
             ("sensitivities", .f32, [layers, 2], findings.sensitivities),
-            ("rotary_frequencies", .f32, [findings.rotaryFrequencies.count], findings.rotaryFrequencies),
+            ("rotary_frequencies", .f32, [findings.rotaryFrequencies.count], findings.rotaryFrequencies)
         ]
         if !findings.vectors.isEmpty {
             tensors += [
                 ("means", .f32, [layers, 2, channels], findings.means.flatMap(\.self)),
                 ("variances", .f32, [layers, 2, channels], findings.variances.flatMap(\.self)),
-                ("bases", .f16, [layers, 2, channels, channels], findings.vectors.flatMap(\.self)),
+                ("bases", .f16, [layers, 2, channels, channels], findings.vectors.flatMap(\.self))
             ]
         }
         var draft = try SafetensorsDraft(path: path, tensors: tensors.map { ($0.name, $0.type, $0.shape) }, metadata: metadata)
         for tensor in tensors {
-            draft.change(tensor.name) { bytes in InstructionSet.best.convert(tensor.values.span, to: tensor.type == .f16 ? .f16 : .f32, into: &bytes) }
+            draft.change(tensor.name) { bytes in
+                InstructionSet.best.convert(tensor.values.span, to: tensor.type == .f16 ? .f16 : .f32, into: &bytes)
+            }
         }
         try draft.commit()
     }
@@ -67,7 +71,7 @@ enum CalibrationFile {
         let header = try SafetensorsHeader(parsing: mapping.bytes, fileBytes: mapping.count, file: path)
         let expected = [
             ("format", format), ("version", version), ("fingerprint", fingerprint.description), ("layers", "\(geometry.layers)"),
-            ("heads", "\(geometry.heads)"), ("dimension", "\(geometry.dimension)"),
+            ("heads", "\(geometry.heads)"), ("dimension", "\(geometry.dimension)")
         ]
         for (key, value) in expected {
             guard header.metadata[key] == value else {
@@ -83,7 +87,9 @@ enum CalibrationFile {
                     file: path, tensor: name, reason: "it is \(tensor.type) of \(tensor.shape); \(type) of \(shape) was expected")
             }
             let values = floats(of: tensor, in: mapping)
-            guard values.allSatisfy(\.isFinite) else { throw CheckpointError(file: path, tensor: name, reason: "it has a number that is not finite") }
+            guard values.allSatisfy(\.isFinite) else {
+                throw CheckpointError(file: path, tensor: name, reason: "it has a number that is not finite")
+            }
             return values
         }
         let means = try tensor("means", .f32, [layers, 2, channels])
@@ -125,12 +131,15 @@ enum CalibrationFile {
             let square = stored[start..<(start + channels)].reduce(Float(0)) { $0 + $1 * $1 }
             guard abs(square - 1) < 0.01 else {
                 throw CheckpointError(
-                    file: path, tensor: "bases", reason: "component \(component) of basis \(index) has the length \(square.squareRoot()); 1 was expected")
+                    file: path, tensor: "bases",
+                    reason: "component \(component) of basis \(index) has the length \(square.squareRoot()); 1 was expected")
             }
         }
         var matrix = [Float](repeating: 0, count: channels * channels)
         for component in 0..<channels {
-            for channel in 0..<channels { matrix[channel * channels + component] = stored[stored.startIndex + component * channels + channel] }
+            for channel in 0..<channels {
+                matrix[channel * channels + component] = stored[stored.startIndex + component * channels + channel]
+            }
         }
         return KeyValueCalibration.Basis(mean: Array(means[(index * channels)..<((index + 1) * channels)]), matrix: matrix)
     }

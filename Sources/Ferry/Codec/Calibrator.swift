@@ -58,7 +58,9 @@ final class Calibrator {
         _ texts: [[TokenID]], opening: [TokenID], stretches: Int, windows: [TextWindow], progress: (Double) -> Void
     ) throws -> CalibrationFindings {
         let frequencies = weights.configuration.rotary.frequencies(headDimension: shape.headDimension)
-        let cut = texts.flatMap { Self.cut($0, opening: opening, size: prompts.context - opening.count, count: max(1, stretches / texts.count)) }
+        let cut = texts.flatMap {
+            Self.cut($0, opening: opening, size: prompts.context - opening.count, count: max(1, stretches / texts.count))
+        }
         statistics = (0..<shape.layers * 2).map { _ in ChannelStatistics(channels: channels <= Self.mostChannels ? channels : 0) }
         var scores = [Double](repeating: 0, count: shape.layers * shape.keyValueHeads)
         var seen = 0
@@ -148,7 +150,8 @@ final class Calibrator {
         let trips = (0..<shape.layers * 2).map { index in
             NoiseTrip(
                 layer: index / 2, side: index % 2 == 0 ? .keys : .values,
-                deviation: Self.noise * (channels <= Self.mostChannels ? statistics[index].variance.squareRoot() : 1), on: team.instructionSet)
+                deviation: Self.noise * (channels <= Self.mostChannels ? statistics[index].variance.squareRoot() : 1),
+                on: team.instructionSet)
         }
         var sums: [[PredictionSums]] = trips.map { _ in [] }
         for (number, window) in windows.enumerated() {

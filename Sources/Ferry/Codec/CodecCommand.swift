@@ -12,9 +12,9 @@ struct CodecCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "codec", abstract: "Measure what compressed KV costs and gives, or calibrate a model for it.",
         discussion: """
-            The text is cut into windows. Each window's prompt is computed exactly, its KV is taken through encoder and decoder in the blocks of a
-            transfer, and the text behind it is predicted from what came back, beside what exact KV predicts. Ratios count every header. Speeds are
-            processor time of one thread. Intervals are of 95 %, by drawing windows anew.
+            The text is cut into windows. Each window's prompt is computed exactly, its KV is taken through encoder and decoder in the
+            blocks of a transfer, and the text behind it is predicted from what came back, beside what exact KV predicts. Ratios count
+            every header. Speeds are processor time of one thread. Intervals are of 95 %, by drawing windows anew.
 
             Examples:
               ferry codec --text book.txt
@@ -23,17 +23,20 @@ struct CodecCommand: ParsableCommand {
               ferry codec --calibrate --text other-book.txt --text chats.jsonl
               ferry codec --text book.txt --sweep --output sweep
 
-            --calibrate writes \(CalibrationFile.name) beside the model or to --output; the text must be another than the one measured on later.
-            --sweep writes sweep.csv, sweep.json and sweep.svg. Texts: plain, .json (an array of strings), .jsonl (chats with messages and answer).
+            --calibrate writes \(CalibrationFile.name) beside the model or to --output. Its texts must be others than those
+            measured on later, and of the kinds that the model will be used on. --sweep writes sweep.csv, sweep.json and sweep.svg.
+            Texts: plain, .json (an array of strings), .jsonl (chats with messages and answer).
 
             Presets: \(KeyValuePreset.all.map(\.name).joined(separator: ", ")).
 
-            --json prints [{"profile","ratio","encode_gbps","decode_gbps","kl_mean","kl_p99","top1_agreement","perplexity_change","tokens",…}].
+            --json prints [{"profile","ratio","encode_gbps","decode_gbps","kl_mean","kl_p99","top1_agreement","perplexity_change",
+            "tokens",…}], with intervals, bytes by kind, and recall where there are tasks.
             """)
 
     @Option(name: .long, help: "Hugging Face model directory; the bundled model if absent.") var model: String?
     @Option(name: .long, help: "A text to measure on; may be repeated.") var text: [String]
-    @Option(name: .long, help: ArgumentHelp("Profiles, separated by commas; all presets if absent.", valueName: "profiles")) var profile: String?
+    @Option(name: .long, help: ArgumentHelp("Profiles, separated by commas; all presets if absent.", valueName: "profiles"))
+    var profile: String?
     @Option(name: .long, help: "Tokens of a prompt.") var prompt = 512
     @Option(name: .customLong("continue"), help: "Predictions behind each prompt.") var positions = 128
     @Option(name: .long, help: "Windows of text at most.") var windows = 16
@@ -55,7 +58,9 @@ struct CodecCommand: ParsableCommand {
         guard (1...Self.mostPositions).contains(positions) else {
             throw ValidationError("--continue is \(positions), 1 to \(Self.mostPositions) was expected")
         }
-        guard (1...Self.mostWindows).contains(windows) else { throw ValidationError("--windows is \(windows), 1 to \(Self.mostWindows) was expected") }
+        guard (1...Self.mostWindows).contains(windows) else {
+            throw ValidationError("--windows is \(windows), 1 to \(Self.mostWindows) was expected")
+        }
         guard !calibrate || (!sweep && profile == nil && tasks == nil && calibration == nil) else {
             throw ValidationError("--calibrate measures no profiles")
         }
@@ -80,12 +85,14 @@ struct CodecCommand: ParsableCommand {
         let stretch = prompt + positions + 1
         guard stretch <= loaded.weights.configuration.shape.context || text.allSatisfy({ $0.hasSuffix(".jsonl") }) else {
             throw CommandFailure(
-                "--prompt and --continue are \(stretch) tokens together with the one between, the model's context is \(loaded.weights.configuration.shape.context)")
+                "--prompt and --continue are \(stretch) tokens together with the one between, the model's context is "
+                    + "\(loaded.weights.configuration.shape.context)")
         }
         let windows = try texts.windows(text, prompt: prompt, positions: positions, windows: windows)
         let tasks = try tasks.map { try texts.tasks($0) } ?? []
         for (what, longest) in [
-            ("--text", windows.map { $0.prompt.count + $0.continuation.count }.max() ?? 0), ("--tasks", tasks.map(\.prompt.count).max() ?? 0),
+            ("--text", windows.map { $0.prompt.count + $0.continuation.count }.max() ?? 0),
+            ("--tasks", tasks.map(\.prompt.count).max() ?? 0)
         ] {
             guard longest < loaded.weights.configuration.shape.context else {
                 throw CommandFailure("\(what): \(longest) tokens, the model's context is \(loaded.weights.configuration.shape.context)")
@@ -123,7 +130,8 @@ struct CodecCommand: ParsableCommand {
         if let named = try named() {
             for one in named where !has.isSuperset(of: one.profile.needs) {
                 throw CommandFailure(
-                    "--profile: '\(one.name)' needs \(one.profile.needs) of a calibration; make one with ferry codec --calibrate --text FILE")
+                    "--profile: '\(one.name)' needs \(one.profile.needs) of a calibration; make one with ferry codec --calibrate --text FILE"
+                )
             }
             return named
         }
@@ -132,7 +140,8 @@ struct CodecCommand: ParsableCommand {
         let left = all.count - chosen.count
         if sweep { StandardError.write(Array("ferry: \(chosen.count) compositions\n".utf8)) }
         if left > 0 {
-            let names = sweep ? "\(left) compositions" : all.filter { !has.isSuperset(of: $0.profile.needs) }.map(\.name).joined(separator: ", ")
+            let names =
+                sweep ? "\(left) compositions" : all.filter { !has.isSuperset(of: $0.profile.needs) }.map(\.name).joined(separator: ", ")
             StandardError.write(Array("ferry: left out for want of a calibration: \(names)\n".utf8))
         }
         return chosen
@@ -148,15 +157,18 @@ struct CodecCommand: ParsableCommand {
         let texts = try CodecTexts(model: loaded.directory)
         let tokens = try text.map { try texts.tokens($0) }
         let size = max(1, min(prompt, loaded.weights.configuration.shape.context - positions - 1))
-        let windows = CodecTexts.windows(of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: max(windows, text.count))
+        let windows = CodecTexts.windows(
+            of: tokens, opening: texts.opening, prompt: size, positions: positions, windows: max(windows, text.count))
         if let short = windows.firstIndex(where: \.isEmpty) {
-            throw CommandFailure("--text: \(text[short]) has \(tokens[short].count) tokens; at least \(prompt + positions + 1) were expected")
+            throw CommandFailure(
+                "--text: \(text[short]) has \(tokens[short].count) tokens; at least \(prompt + positions + 1) were expected")
         }
         let bar = ProgressBar("calibrating")
         let findings: CalibrationFindings
         do {
             findings = try Calibrator(loaded.weights, team: loaded.team).calibrate(
-                tokens, opening: texts.opening, stretches: 10, windows: Array(windows.joined())) { bar.show($0) }
+                tokens, opening: texts.opening, stretches: 10, windows: Array(windows.joined())
+            ) { bar.show($0) }
         } catch {
             bar.finish()
             throw error

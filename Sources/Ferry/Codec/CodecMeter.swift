@@ -79,7 +79,8 @@ final class CodecMeter {
         calibration: KeyValueCalibration?, team: ThreadTeam
     ) throws {
         let longest = max(
-            windows.map { $0.prompt.count + $0.continuation.count }.max() ?? 1, tasks.map { $0.prompt.count + RecallBenchmark.longestAnswer }.max() ?? 1)
+            windows.map { $0.prompt.count + $0.continuation.count }.max() ?? 1,
+            tasks.map { $0.prompt.count + RecallBenchmark.longestAnswer }.max() ?? 1)
         prompts = try PromptModel(weights, context: min(longest, weights.configuration.shape.context), team: team)
         windowBenchmark = try WindowBenchmark(prompts, positions: windows.map(\.positions).max() ?? 1)
         recallBenchmark = RecallBenchmark(prompts, tokenizer: tokenizer, endTokens: endTokens)
@@ -122,7 +123,8 @@ final class CodecMeter {
             let trip = trips[index]
             return CodecFigure(
                 name: group[index].name, profile: trip.profile.description, rawBytes: trip.rawBytes, codedBytes: trip.codedBytes,
-                blocks: trip.blockCount, sizes: trip.sizes, encode: Self.median(speeds[index].encode), decode: Self.median(speeds[index].decode),
+                blocks: trip.blockCount, sizes: trip.sizes, encode: Self.median(speeds[index].encode),
+                decode: Self.median(speeds[index].decode),
                 quality: PredictionFigure(sums[index]))
         }
         copySpeed = max(copySpeed, Self.median(speeds[0].copy))

@@ -18,8 +18,9 @@ struct CodecReport {
             "\(model): \(quality.windows) windows, \(quality.positions) predictions, perplexity from exact KV "
                 + String(format: "%.3f; memcpy %.1f GB/s", quality.exactPerplexity, copySpeed),
             "in brackets: 95 % intervals over windows; speeds: GB/s of raw KV on one thread", "",
-            Self.padded("profile", width) + "  ratio   encode   decode   KL mean                       KL p99     top-1 agreement             perplexity"
-                + (hasRecall ? "                   recall" : ""),
+            Self.padded("profile", width)
+                + "  ratio   encode   decode   KL mean                       KL p99     top-1 agreement             perplexity"
+                + (hasRecall ? "                   recall" : "")
         ]
         for figure in figures {
             let quality = figure.quality
@@ -27,7 +28,9 @@ struct CodecReport {
             line += String(format: "%7.3f%9.2f%9.2f   ", figure.ratio, figure.encode, figure.decode)
             line += Self.padded(Self.small(quality.divergence) + Self.range(quality.divergenceInterval, Self.small), 30)
             line += Self.padded(Self.small(quality.worst), 11)
-            line += Self.padded(String(format: "%.2f %%", quality.agreement * 100) + Self.range(quality.agreementInterval) { String(format: "%.2f", $0 * 100) }, 28)
+            line += Self.padded(
+                String(format: "%.2f %%", quality.agreement * 100)
+                    + Self.range(quality.agreementInterval) { String(format: "%.2f", $0 * 100) }, 28)
             line += Self.padded(
                 String(format: "%+.2f %%", quality.perplexityChange * 100)
                     + Self.range(quality.perplexityInterval) { String(format: "%+.2f", $0 * 100) }, 26)
@@ -50,7 +53,8 @@ struct CodecReport {
             ("kl_mean", .number(quality.divergence)), ("kl_mean_interval", quality.divergenceInterval?.json ?? .null),
             ("kl_p99", .number(quality.worst)), ("kl_p99_interval", quality.worstInterval?.json ?? .null),
             ("top1_agreement", .number(quality.agreement)), ("top1_agreement_interval", quality.agreementInterval?.json ?? .null),
-            ("perplexity_change", .number(quality.perplexityChange)), ("perplexity_change_interval", quality.perplexityInterval?.json ?? .null),
+            ("perplexity_change", .number(quality.perplexityChange)),
+            ("perplexity_change_interval", quality.perplexityInterval?.json ?? .null),
             ("perplexity_exact", .number(quality.exactPerplexity)), ("tokens", .integer(Int64(quality.positions))),
             ("windows", .integer(Int64(quality.windows))), ("raw_bytes", .integer(Int64(figure.rawBytes))),
             ("coded_bytes", .integer(Int64(figure.codedBytes))),
@@ -59,9 +63,9 @@ struct CodecReport {
                 [
                     "frames": .integer(Int64(figure.codedBytes - figure.sizes.total)), "headers": .integer(Int64(figure.sizes.header)),
                     "statistics": .integer(Int64(figure.sizes.statistics)), "tables": .integer(Int64(figure.sizes.tables)),
-                    "symbols": .integer(Int64(figure.sizes.symbols)), "exact": .integer(Int64(figure.sizes.exact)),
+                    "symbols": .integer(Int64(figure.sizes.symbols)), "exact": .integer(Int64(figure.sizes.exact))
                 ]
-            ),
+            )
         ])
         if let recall = figure.recall {
             object["recall"] = .number(recall.share(recall.right))
@@ -76,7 +80,9 @@ struct CodecReport {
         return .object(object)
     }
 
-    private static func small(_ value: Double) -> String { value == 0 ? "0" : value < 0.001 ? String(format: "%.1e", value) : String(format: "%.4f", value) }
+    private static func small(_ value: Double) -> String {
+        value == 0 ? "0" : value < 0.001 ? String(format: "%.1e", value) : String(format: "%.4f", value)
+    }
 
     private static func range(_ interval: Interval?, _ text: (Double) -> String) -> String {
         interval.map { " [\(text($0.low)), \(text($0.high))]" } ?? ""

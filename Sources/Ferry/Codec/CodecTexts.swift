@@ -56,7 +56,8 @@ struct CodecTexts {
         let tokens = try tokens(file)
         let found = Self.windows(of: tokens, opening: opening, prompt: prompt, positions: positions, windows: windows)
         guard !found.isEmpty else {
-            throw CommandFailure("--text: \(file) has \(tokens.count) tokens; at least \(prompt + positions + 1) were expected, for one window")
+            throw CommandFailure(
+                "--text: \(file) has \(tokens.count) tokens; at least \(prompt + positions + 1) were expected, for one window")
         }
         return found
     }
@@ -87,7 +88,9 @@ struct CodecTexts {
         }
         return try text(file, option).split(separator: "\n").enumerated().map { number, line in
             func failure(_ reason: String) -> CommandFailure { CommandFailure("\(option): line \(number + 1) of \(file) \(reason)") }
-            guard let chat = try? JSON(parsing: Array(line.utf8)), let messages = chat["messages"]?.array else { throw failure("has no messages") }
+            guard let chat = try? JSON(parsing: Array(line.utf8)), let messages = chat["messages"]?.array else {
+                throw failure("has no messages")
+            }
             guard let answer = chat["answer"]?.string else { throw failure("has no answer") }
             let keys = (chat["keys"]?.array ?? []).map(\.string)
             guard keys.allSatisfy({ $0 != nil }) else { throw failure("has a key that is no string") }

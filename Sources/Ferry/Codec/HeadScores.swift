@@ -1,7 +1,8 @@
 internal import Foundation
 
 /// How far back a head looks, by the recipe of KVServe (kvpress' DuoAttention on the fly): attention of the mean query, at the last of 1024
-/// positions, over the mean key at all of them; the score is the mean of the cumulative sums. 1: everything at the beginning; near 0: at the end.
+/// positions, over the mean key at all of them; the score is the mean of the cumulative sums. 1: everything at the beginning; near 0: at
+/// the end.
 enum HeadScores {
     static let positions = 1024
 

@@ -41,7 +41,8 @@ final class PromptModel {
 
     /// Computes `tokens`, which stand at `position` on; calls `row` for each whose logits are wanted, counted from the first of them.
     func run(
-        _ tokens: ArraySlice<TokenID>, at position: Int, in copy: Copy, logits wanted: Batch.Wanted = .none, row: (Int, Span<Float>) -> Void = { _, _ in }
+        _ tokens: ArraySlice<TokenID>, at position: Int, in copy: Copy, logits wanted: Batch.Wanted = .none,
+        row: (Int, Span<Float>) -> Void = { _, _ in }
     ) {
         let pages = pages(copy, tokens: context)
         let size = if case .all = wanted { Self.logitStep } else { Self.step }

@@ -33,7 +33,9 @@ final class RecallBenchmark {
     }
 
     /// Whether the exact answer is right, and those behind each trip.
-    func measure(_ task: RecallTask, _ trips: [any KeyValueTrip], arrived: (Int) throws -> Void = { _ in }) throws -> (exact: Bool, trips: [Bool]) {
+    func measure(_ task: RecallTask, _ trips: [any KeyValueTrip], arrived: (Int) throws -> Void = { _ in }) throws -> (
+        exact: Bool, trips: [Bool]
+    ) {
         prompts.clear(.exact)
         var first = TokenID(0)
         prompts.run(task.prompt[...], at: 0, in: .exact, logits: .last) { _, logits in first = TokenID(scan.largest(of: logits).index) }

@@ -20,15 +20,17 @@ struct SweepFiles {
 
     var csv: String {
         let columns = [
-            "profile", "ratio", "encode_gbps", "decode_gbps", "kl_mean", "kl_mean_low", "kl_mean_high", "kl_p99", "top1_agreement", "perplexity_change",
-            "tokens", "on_front",
+            "profile", "ratio", "encode_gbps", "decode_gbps", "kl_mean", "kl_mean_low", "kl_mean_high", "kl_p99", "top1_agreement",
+            "perplexity_change",
+            "tokens", "on_front"
         ]
         let front = Set(ParetoFront(report.figures).indices)
         let rows = report.figures.enumerated().map { index, figure -> String in
             let quality = figure.quality
             let numbers: [Double?] = [
-                figure.ratio, figure.encode, figure.decode, quality.divergence, quality.divergenceInterval?.low, quality.divergenceInterval?.high,
-                quality.worst, quality.agreement, quality.perplexityChange,
+                figure.ratio, figure.encode, figure.decode, quality.divergence, quality.divergenceInterval?.low,
+                quality.divergenceInterval?.high,
+                quality.worst, quality.agreement, quality.perplexityChange
             ]
             let fields = numbers.map { $0.map { String(format: "%.6g", $0) } ?? "" }
             return (["\"\(figure.profile)\""] + fields + ["\(quality.positions)", front.contains(index) ? "1" : "0"]).joined(separator: ",")

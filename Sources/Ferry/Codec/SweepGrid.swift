@@ -14,7 +14,9 @@ enum SweepGrid {
         }
         // Heads apart, as KVServe has them.
         for transform in ["none", "had"] {
-            texts += ["k32:16,v32:16,r.5", "k16:8,v12:6,r.5", "k12:6,v8:4,r.8", "k10:5,v8:4,r.8", "k8:4,v6:4,r.9"].map { "\(transform)/mm(\($0))/rans" }
+            texts += ["k32:16,v32:16,r.5", "k16:8,v12:6,r.5", "k12:6,v8:4,r.8", "k10:5,v8:4,r.8", "k8:4,v6:4,r.9"].map {
+                "\(transform)/mm(\($0))/rans"
+            }
         }
         // Layers apart, groups, two levels of scales, code books, floats, bounds.
         for transform in ["none", "had"] {
@@ -37,7 +39,9 @@ enum SweepGrid {
     }()
 
     private static let levels = [(32, 24), (16, 12), (12, 8), (8, 6), (6, 5), (4, 4)].map { (keys: $0.0, values: $0.1) }
-    private static let steps = [(".25", ".25"), (".4", ".4"), (".6", ".6"), (".8", ".8"), ("1.1", "1.1"), ("1.5", "1.5")].map { (keys: $0.0, values: $0.1) }
+    private static let steps = [(".25", ".25"), (".4", ".4"), (".6", ".6"), (".8", ".8"), ("1.1", "1.1"), ("1.5", "1.5")].map {
+        (keys: $0.0, values: $0.1)
+    }
 
     /// Each composition once.
     static let profiles: [NamedProfile] = {

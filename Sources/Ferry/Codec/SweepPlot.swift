@@ -16,7 +16,8 @@ struct SweepPlot {
         figures = report.figures
         front = ParetoFront(report.figures).indices
         let quality = report.figures.first?.quality
-        title = "\(report.model): \(report.figures.count) compositions, \(quality?.windows ?? 0) windows, \(quality?.positions ?? 0) predictions"
+        title =
+            "\(report.model): \(report.figures.count) compositions, \(quality?.windows ?? 0) windows, \(quality?.positions ?? 0) predictions"
     }
 
     var svg: String {
@@ -26,7 +27,7 @@ struct SweepPlot {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(Self.text(Self.width))\" height=\"\(Self.text(height))\" "
                 + "viewBox=\"0 0 \(Self.text(Self.width)) \(Self.text(height))\" font-family=\"sans-serif\" font-size=\"12\">",
             "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>",
-            Self.label(Self.plot.left, 24, title, size: 15),
+            Self.label(Self.plot.left, 24, title, size: 15)
         ]
         lines += axes
         lines += figures.map(dot)
@@ -55,7 +56,9 @@ struct SweepPlot {
 
     private var axes: [String] {
         let (left, top, width, height) = Self.plot
-        var lines = ["<rect x=\"\(Self.text(left))\" y=\"\(Self.text(top))\" width=\"\(Self.text(width))\" height=\"\(Self.text(height))\" fill=\"none\" stroke=\"#888888\"/>"]
+        var lines = [
+            "<rect x=\"\(Self.text(left))\" y=\"\(Self.text(top))\" width=\"\(Self.text(width))\" height=\"\(Self.text(height))\" fill=\"none\" stroke=\"#888888\"/>"
+        ]
         for ratio in [1.0, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] where ratio <= greatestRatio {
             lines.append(Self.line(x(ratio), top, x(ratio), top + height, "#e4e4e4"))
             lines.append(Self.label(x(ratio), top + height + 18, Self.text(ratio), anchor: "middle"))
@@ -64,12 +67,14 @@ struct SweepPlot {
         while divergence <= greatestDivergence * 1.001 {
             lines.append(Self.line(left, y(divergence), left + width, y(divergence), "#e4e4e4"))
             let exponent = Int(log10(divergence).rounded())
-            lines.append(Self.label(left - 8, y(divergence) + 4, divergence == Self.floor ? "≤ 1e\(exponent)" : "1e\(exponent)", anchor: "end"))
+            lines.append(
+                Self.label(left - 8, y(divergence) + 4, divergence == Self.floor ? "≤ 1e\(exponent)" : "1e\(exponent)", anchor: "end"))
             divergence *= 10
         }
         lines.append(Self.label(left + width / 2, top + height + 42, "compression ratio, all headers counted", anchor: "middle"))
         lines.append(
-            "<text x=\"16\" y=\"\(Self.text(top + height / 2))\" text-anchor=\"middle\" transform=\"rotate(-90 16 \(Self.text(top + height / 2)))\">mean KL(exact ‖ reconstructed), nats</text>")
+            "<text x=\"16\" y=\"\(Self.text(top + height / 2))\" text-anchor=\"middle\" transform=\"rotate(-90 16 \(Self.text(top + height / 2)))\">mean KL(exact ‖ reconstructed), nats</text>"
+        )
         return lines
     }
 
@@ -82,7 +87,9 @@ struct SweepPlot {
         let points = front.map { "\(Self.text(x(figures[$0].ratio))),\(Self.text(y(figures[$0].quality.divergence)))" }
         var lines = ["<polyline points=\"\(points.joined(separator: " "))\" fill=\"none\" stroke=\"#c2410c\" stroke-width=\"1.5\"/>"]
         for (number, index) in front.enumerated() {
-            lines.append(Self.label(x(figures[index].ratio) + 5, y(figures[index].quality.divergence) + 14, "\(number + 1)", size: 10, colour: "#c2410c"))
+            lines.append(
+                Self.label(
+                    x(figures[index].ratio) + 5, y(figures[index].quality.divergence) + 14, "\(number + 1)", size: 10, colour: "#c2410c"))
         }
         return lines
     }
@@ -102,7 +109,9 @@ struct SweepPlot {
         var lines = [Self.label(left, Self.plot.top + 4, "front: ratio, KL, profile", size: 12, colour: "#c2410c")]
         for (number, index) in front.enumerated() {
             let figure = figures[index]
-            let text = String(format: "%d   %.2f   %@   ", number + 1, figure.ratio, figure.quality.divergence == 0 ? "0" : String(format: "%.1e", figure.quality.divergence))
+            let text = String(
+                format: "%d   %.2f   %@   ", number + 1, figure.ratio,
+                figure.quality.divergence == 0 ? "0" : String(format: "%.1e", figure.quality.divergence))
             lines.append(Self.label(left, Self.plot.top + 22 + Double(number) * 15, text + figure.profile, size: 11))
         }
         let (from, to) = speeds
@@ -110,7 +119,8 @@ struct SweepPlot {
         for step in 0..<20 {
             let share = Double(step) / 19
             lines.append(
-                "<rect x=\"\(Self.text(bar.left + Double(step) * 6))\" y=\"\(Self.text(bar.top))\" width=\"6\" height=\"9\" fill=\"\(colour(from * pow(to / from, share)))\"/>")
+                "<rect x=\"\(Self.text(bar.left + Double(step) * 6))\" y=\"\(Self.text(bar.top))\" width=\"6\" height=\"9\" fill=\"\(colour(from * pow(to / from, share)))\"/>"
+            )
         }
         lines.append(Self.label(bar.left - 6, bar.top + 9, String(format: "%.2g", from), anchor: "end", size: 10))
         lines.append(Self.label(bar.left + 126, bar.top + 9, String(format: "%.2g GB/s coded and back", to), size: 10))
@@ -133,7 +143,9 @@ struct SweepPlot {
         let place = min(max(log(speed / from) / log(to / from), 0), 1) * Double(Self.gradient.count - 1)
         let index = min(Int(place), Self.gradient.count - 2)
         let part = place - Double(index)
-        let mixed = (0..<3).map { Int((Self.gradient[index][$0] + (Self.gradient[index + 1][$0] - Self.gradient[index][$0]) * part).rounded()) }
+        let mixed = (0..<3).map {
+            Int((Self.gradient[index][$0] + (Self.gradient[index + 1][$0] - Self.gradient[index][$0]) * part).rounded())
+        }
         return String(format: "#%02x%02x%02x", mixed[0], mixed[1], mixed[2])
     }
 
@@ -142,7 +154,9 @@ struct SweepPlot {
 
     // MARK: Text
 
-    private static func label(_ x: Double, _ y: Double, _ text: String, anchor: String = "start", size: Int = 12, colour: String = "#222222") -> String {
+    private static func label(
+        _ x: Double, _ y: Double, _ text: String, anchor: String = "start", size: Int = 12, colour: String = "#222222"
+    ) -> String {
         "<text x=\"\(self.text(x))\" y=\"\(self.text(y))\" text-anchor=\"\(anchor)\" font-size=\"\(size)\" fill=\"\(colour)\">\(escaped(text))</text>"
     }
 
@@ -155,6 +169,7 @@ struct SweepPlot {
     }
 
     private static func escaped(_ text: String) -> String {
-        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(of: ">", with: "&gt;")
+        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(
+            of: ">", with: "&gt;")
     }
 }

@@ -35,7 +35,8 @@ final class WindowBenchmark {
         let fed = window.continuation.dropLast()
         prompts.clear(.exact)
         prompts.run(window.prompt[...], at: 0, in: .exact)
-        prompts.run(fed, at: window.prompt.count, in: .exact, logits: .all) { row, logits in exact.fill(rows: row..<(row + 1), with: logits) }
+        prompts.run(fed, at: window.prompt.count, in: .exact, logits: .all) { row, logits in exact.fill(rows: row..<(row + 1), with: logits)
+        }
         return try trips.enumerated().map { index, trip in
             prompts.clear(.reconstructed)
             try trip.take(prompts.prompt(window.prompt.count))

@@ -113,7 +113,10 @@ import Weights
         // Others read it too.
         let header = try Checkpoint(file: path).files[0].header
         #expect(header.metadata["tokens"] == "99")
-        #expect(header.tensors.map(\.name) == ["head_scores", "step_factors", "sensitivities", "rotary_frequencies", "means", "variances", "bases"])
+        #expect(
+            header.tensors.map(\.name) == [
+                "head_scores", "step_factors", "sensitivities", "rotary_frequencies", "means", "variances", "bases"
+            ])
     }
 
     @Test func `components become columns`() throws {
@@ -141,7 +144,8 @@ import Weights
         ("\"fingerprint\":\"0000000000000001", "\"fingerprint\":\"0000000000000003", "fingerprint"),
         ("\"layers\":\"2\"", "\"layers\":\"3\"", "layers"), ("\"shape\":[2,2,16,16]", "\"shape\":[2,2,256,1]", "bases"),
         ("\"head_scores\":{\"dtype\":\"F32\"", "\"head_scores\":{\"dtype\":\"I32\"", "head_scores"), ("\"means\"", "\"meant\"", "means"),
-        ("\"data_offsets\":[0,16]", "\"data_offsets\":[0,17]", "head_scores"), ("\"data_offsets\":[16,48]", "\"data_offsets\":[12,44]", "step_factors"),
+        ("\"data_offsets\":[0,16]", "\"data_offsets\":[0,17]", "head_scores"),
+        ("\"data_offsets\":[16,48]", "\"data_offsets\":[12,44]", "step_factors")
     ])
     func `a file that lies is refused by name`(from: String, to: String, name: String) throws {
         let (folder, path) = try written()
@@ -154,7 +158,7 @@ import Weights
     @Test func `numbers that are none, and bases that are none, are refused by name`() throws {
         for (change, name) in [
             ({ $0.headScores[1] = .nan }, "head_scores"), ({ $0.stepFactors[3] = 0 }, "step factor"), ({ $0.vectors[2][0] = 1.5 }, "bases"),
-            ({ $0.means[1][5] = .infinity }, "means"),
+            ({ $0.means[1][5] = .infinity }, "means")
         ] as [((inout CalibrationFindings) -> Void, String)] {
             let (folder, path) = try written(change)
             #expect { try read(path) } throws: { "\($0)".contains(name) }
@@ -174,6 +178,8 @@ import Weights
     @Test func `a file of another geometry is refused`() throws {
         let (folder, path) = try written()
         defer { _ = folder }
-        #expect { try read(path, geometry: KeyValueGeometry(layers: 2, heads: 1, dimension: 16, type: .bf16)) } throws: { "\($0)".contains("heads") }
+        #expect { try read(path, geometry: KeyValueGeometry(layers: 2, heads: 1, dimension: 16, type: .bf16)) } throws: {
+            "\($0)".contains("heads")
+        }
     }
 }
