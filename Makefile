@@ -2,7 +2,7 @@
 # what is missing of the C libraries is installed with apt-get (as root or through sudo).
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench micro codecs install-libraries install-clients clean sanitize
+.PHONY: build run test bench micro codecs install-libraries install-clients fresh-kernels clean sanitize
 
 LIBRARIES := libuv1-dev libnghttp2-dev libssl-dev libpcre2-dev libutf8proc-dev libxxhash-dev liblz4-dev pkg-config
 
@@ -10,7 +10,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 FERRY := .build/release/ferry
 VENV := .build/clients
 
-build: install-libraries
+build: install-libraries fresh-kernels
 	swift build -c release --product ferry
 
 run: build
@@ -18,7 +18,7 @@ run: build
 
 # The tests run in a release build: the C kernels are two orders of magnitude slower in debug builds. It has a folder of its
 # own, because some tests look inside modules (-enable-testing) and the product should not be built that way.
-test: install-libraries install-clients
+test: install-libraries install-clients fresh-kernels
 	swift build $(TESTBUILD) --build-tests
 	FERRY_PYTHON=$(abspath $(VENV))/bin/python swift test $(TESTBUILD) --skip-build $(TESTFLAGS)
 
@@ -53,6 +53,10 @@ codecs:
 	@$(dir $(realpath $(shell command -v swift)))clang -O2 -DNDEBUG -std=gnu17 -ISources/CKernels/include loadtest/codecs/codecs.c \
 	  Sources/CKernels/*.c -lm -lpthread -o .build-micro/codecs
 	@.build-micro/codecs $(CODECFLAGS)
+
+# The build does not notice a new header of a C target: what was compiled of its module before then stands in the way.
+fresh-kernels:
+	@for header in Sources/CKernels/include/*.h; do find .build .build-test -name 'CKernels-*.pcm' ! -newer $$header -delete 2>/dev/null; done; true
 
 install-libraries:
 	@missing=""; for p in $(LIBRARIES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
