@@ -24,6 +24,7 @@ let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
@@ -39,13 +40,15 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "ferry",
     products: [
-        .executable(name: "ferry", targets: ["Ferry"])
+        .executable(name: "ferry", targets: ["Ferry"]),
+        .executable(name: "ferry-load", targets: ["LoadTest"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 0: C
@@ -101,6 +104,11 @@ let package = Package(
                 argumentParser, logging, yaml, lifecycle, signals,
             ]
         ),
+        .executableTarget(
+            name: "LoadTest",
+            dependencies: ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", argumentParser, histogram],
+            path: "loadtest/Sources"
+        ),
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
         test("Architecture", []),
@@ -126,6 +134,7 @@ let package = Package(
             "Ferry",
             ["Platform", "Inference", "Kernels", "Tokenization", "Weights", "KVCodec", "Model", "Wire", "Ferry"]),
         test("Client", ["Platform", "Ferry"]),
+        test("LoadTest", ["Platform", "Reactor", "HTTP", "Server", "LoadTest"]),
     ]
 )
 
