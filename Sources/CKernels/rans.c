@@ -65,7 +65,7 @@ bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *freque
     if (sum != all) return false;
     table->bits = (uint8_t)bits;
     table->symbols = (uint16_t)symbols;
-    for (uint32_t s = 0, start = 0; s < CK_RANS_MANY; s++) {
+    for (uint32_t s = 0, start = 0; s < (bits == 8 ? CK_RANS_FEW : CK_RANS_MANY); s++) {
         const uint64_t frequency = s < symbols ? frequencies[s] : 0;
         // Symbols that cannot be coded have a start too: kernels count the starts up to a slot.
         table->code[s] = frequency | (uint64_t)start << 17;
@@ -81,14 +81,38 @@ bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *freque
 
 // ---- Frequencies --------------------------------------------------------------------------------------------------------------
 
-// What raising a frequency from f to f + 1 gains in nats: count * ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every
-// machine finds the same.
-static double gain(uint32_t count, uint32_t f) {
+#define LOG_BITS 20             // so many that the sum for any counts fits 64 bits
+
+// ln((f + 1) / f), by the series of atanh(1 / (2f + 1)), so that every machine finds the same.
+static double ln_step(uint32_t f) {
     const double z = 1.0 / (2.0 * f + 1), square = z * z;
     double sum = 0;
     for (int k = 25; k > 0; k -= 2) sum = sum * square + 1.0 / k;
-    return 2 * z * sum * count;
+    return 2 * z * sum;
 }
+
+// 2^20 * log2(x), rounded down, bit by bit: a square above 2 is a bit.
+static uint32_t log2_fixed(uint32_t x) {
+    uint32_t result = 31 - (uint32_t)__builtin_clz(x);
+    uint64_t m = (uint64_t)x << (63 - result);          // 1..2, as 1.63 bits
+    for (int i = 0; i < LOG_BITS; i++) {
+        const unsigned __int128 square = (unsigned __int128)m * m;
+        const uint32_t bit = (uint32_t)(square >> 127);
+        m = (uint64_t)(square >> (63 + bit));
+        result = result << 1 | bit;
+    }
+    return result;
+}
+
+void ck_rans_prepare_logs(ck_rans_logs *logs) {
+    logs->gain[0] = INFINITY;
+    logs->log2[0] = 0;
+    for (uint32_t f = 1; f < 4096; f++) logs->gain[f] = ln_step(f);
+    for (uint32_t f = 1; f <= 4096; f++) logs->log2[f] = log2_fixed(f);
+}
+
+// What raising a frequency from f to f + 1 gains in nats.
+static inline double gain(const ck_rans_logs *logs, uint32_t count, uint32_t f) { return f < 4096 ? logs->gain[f] * count : 0; }
 
 typedef struct Margin {
     double value;
@@ -97,7 +121,7 @@ typedef struct Margin {
 
 static bool is_better(Margin a, Margin b) { return a.value > b.value || (a.value == b.value && a.symbol < b.symbol); }
 
-void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t *frequencies) {
+void ck_rans_fit(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols, unsigned bits, uint16_t *frequencies) {
     assert((bits == 8 && symbols <= CK_RANS_FEW) || (bits == 12 && symbols <= CK_RANS_MANY));
     assert(symbols > 0);
     const uint32_t all = 1u << bits;
@@ -117,8 +141,8 @@ void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t
         const uint64_t share = ((uint64_t)counts[s] << bits) / total;
         frequencies[s] = (uint16_t)(share ? share : 1);
         sum += frequencies[s];
-        up[s] = gain(counts[s], frequencies[s]);
-        down[s] = frequencies[s] > 1 ? gain(counts[s], frequencies[s] - 1u) : INFINITY;
+        up[s] = gain(logs, counts[s], frequencies[s]);
+        down[s] = frequencies[s] > 1 ? gain(logs, counts[s], frequencies[s] - 1u) : INFINITY;
     }
     for (;;) {
         Margin best = {-1, symbols}, least = {INFINITY, symbols};
@@ -135,33 +159,36 @@ void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t
         const size_t changed[2] = {raise ? best.symbol : least.symbol, lower ? least.symbol : best.symbol};
         for (size_t i = 0; i < 2; i++) {
             const size_t s = changed[i];
-            up[s] = gain(counts[s], frequencies[s]);
-            down[s] = frequencies[s] > 1 ? gain(counts[s], frequencies[s] - 1u) : INFINITY;
+            up[s] = gain(logs, counts[s], frequencies[s]);
+            down[s] = frequencies[s] > 1 ? gain(logs, counts[s], frequencies[s] - 1u) : INFINITY;
         }
     }
 }
 
-#define LOG_BITS 20             // so many that the sum for any counts fits 64 bits
-
-// 2^20 * log2(x), rounded down, bit by bit: a square above 2 is a bit.
-static uint32_t log2_fixed(uint32_t x) {
-    uint32_t result = 31 - (uint32_t)__builtin_clz(x);
-    uint64_t m = (uint64_t)x << (63 - result);          // 1..2, as 1.63 bits
-    for (int i = 0; i < LOG_BITS; i++) {
-        const unsigned __int128 square = (unsigned __int128)m * m;
-        const uint32_t bit = (uint32_t)(square >> 127);
-        m = (uint64_t)(square >> (63 + bit));
-        result = result << 1 | bit;
-    }
-    return result;
-}
-
-uint64_t ck_rans_cost(const uint32_t *counts, size_t symbols, unsigned bits, const uint16_t *frequencies) {
+uint64_t ck_rans_cost(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols, unsigned bits, const uint16_t *frequencies) {
     uint64_t cost = 0;
     for (size_t s = 0; s < symbols; s++) {
         if (counts[s] == 0) continue;
         if (frequencies[s] == 0) return UINT64_MAX;
-        cost += counts[s] * (uint64_t)((bits << LOG_BITS) - log2_fixed(frequencies[s]));
+        cost += counts[s] * (uint64_t)((bits << LOG_BITS) - logs->log2[frequencies[s]]);
     }
     return cost >> (LOG_BITS - 10);
+}
+
+// 2^20 * log2(x) by the upper twelve bits of x.
+static uint64_t log2_near(const ck_rans_logs *logs, uint64_t x) {
+    const unsigned bits = 64 - (unsigned)__builtin_clzll(x), low = bits > 12 ? bits - 12 : 0;
+    return logs->log2[x >> low] + ((uint64_t)low << LOG_BITS);
+}
+
+uint64_t ck_rans_entropy(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols) {
+    uint64_t total = 0, sum = 0;
+    for (size_t s = 0; s < symbols; s++) {
+        if (counts[s] == 0) continue;
+        total += counts[s];
+        sum += counts[s] * log2_near(logs, counts[s]);
+    }
+    if (total == 0) return 0;
+    const uint64_t all = total * log2_near(logs, total);
+    return all > sum ? (all - sum) >> (LOG_BITS - 10) : 0;
 }

@@ -62,7 +62,9 @@ package final class KeyValueEncoder {
         sizes.exact = scratch.exactCount
         for size in [sizes.statistics, sizes.tables, sizes.symbols, sizes.exact] { header.append(varint: size) }
         sizes.header = header.count
-        bytes.reserveCapacity(bytes.count + sizes.total)
+        // Never by a block's bytes only: an array that takes many blocks would be copied for each.
+        let needed = bytes.count + sizes.total
+        if bytes.capacity < needed { bytes.reserveCapacity(max(needed, 2 * bytes.capacity)) }
         bytes.append(contentsOf: header)
         bytes.append(contentsOf: scratch.statistics)
         bytes.append(contentsOf: scratch.tables)

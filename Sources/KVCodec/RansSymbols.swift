@@ -1,4 +1,3 @@
-import Glibc
 import Kernels
 
 /// Interleaved rANS with a table for each run, or for each channel of a run where that takes fewer bits.
@@ -114,16 +113,6 @@ final class RansSymbols: SymbolCoder {
     /// Shorter runs take a table of the family, if there is one: frequencies of their own would not pay.
     private static let leastFitted = 100
 
-    /// What no table codes the counts with less than.
-    private static func entropy(_ counts: [UInt32]) -> Int {
-        var (total, sum) = (0.0, 0.0)
-        for count in counts where count > 0 {
-            total += Double(count)
-            sum += Double(count) * log2(Double(count))
-        }
-        return total > 0 ? Int((total * log2(total) - sum) * Double(bit)) : 0
-    }
-
     private func choose(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch) {
         Self.clear(&counts)
         scratch.set.count(scratch.symbols, first..<first + run.count, into: &counts)
@@ -146,7 +135,7 @@ final class RansSymbols: SymbolCoder {
             }
         }
         // Tables of 8 bits are faster: they may cost half a hundredth more.
-        if run.alphabet > RansTables.few || run.count >= Self.leastFitted && best.cost > Self.entropy(counts) * 201 / 200 {
+        if run.alphabet > RansTables.few || run.count >= Self.leastFitted && best.cost > Int(RansTables.entropy(counts, symbols: run.alphabet)) * 201 / 200 {
             RansTables.fit(counts, symbols: run.alphabet, bits: 12, into: &frequencies)
             let cost = Int(clamping: RansTables.cost(counts, symbols: run.alphabet, bits: 12, frequencies: frequencies) ?? .max)
             let all = cost + 8 * Self.bit * inlineBytes(run.alphabet)

@@ -1,5 +1,21 @@
 internal import CKernels
 
+/// Made once, when the first table is chosen; 48 KiB.
+@safe
+private struct RansLogs: @unchecked Sendable {
+    // Sendable by argument: written before anybody sees it, never afterwards.
+    let pointer: UnsafePointer<ck_rans_logs>
+
+    init() {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: ck_rans_logs_bytes(), alignment: 64)
+        let logs = unsafe memory.bindMemory(to: ck_rans_logs.self, capacity: 1)
+        unsafe ck_rans_prepare_logs(logs)
+        unsafe pointer = UnsafePointer(logs)
+    }
+
+    static let shared = RansLogs()
+}
+
 /// Tables of an entropy coder, by number, and the coding of symbols in runs that each have one of them.
 ///
 /// Owned by one coder at a time.
@@ -60,7 +76,7 @@ package final class RansTables {
         unsafe counts.withUnsafeBufferPointer { counts in
             unsafe frequencies.withUnsafeMutableBufferPointer { frequencies in
                 guard let from = counts.baseAddress, let to = frequencies.baseAddress else { return }
-                unsafe ck_rans_fit(from + first, symbols, UInt32(bits), to + place)
+                unsafe ck_rans_fit(RansLogs.shared.pointer, from + first, symbols, UInt32(bits), to + place)
             }
         }
     }
@@ -74,10 +90,19 @@ package final class RansTables {
         let cost = unsafe counts.withUnsafeBufferPointer { counts in
             unsafe frequencies.withUnsafeBufferPointer { frequencies -> UInt64 in
                 guard let from = counts.baseAddress, let with = frequencies.baseAddress else { return .max }
-                return unsafe ck_rans_cost(from + first, symbols, UInt32(bits), with + place)
+                return unsafe ck_rans_cost(RansLogs.shared.pointer, from + first, symbols, UInt32(bits), with + place)
             }
         }
         return cost == .max ? nil : cost
+    }
+
+    /// Bits, times 1024, below which no table codes the counts; a thousandth of a bit a symbol uncertain.
+    package static func entropy(_ counts: [UInt32], symbols: Int) -> UInt64 {
+        precondition(symbols > 0 && symbols <= counts.count, "\(symbols) counts of \(counts.count)")
+        return unsafe counts.withUnsafeBufferPointer { counts in
+            guard let from = counts.baseAddress else { return 0 }
+            return unsafe ck_rans_entropy(RansLogs.shared.pointer, from, symbols)
+        }
     }
 
     // MARK: Runs

@@ -24,6 +24,12 @@ static void expect(bool holds, const char *what, size_t lanes, size_t count) {
     if (failures++ < 50) printf("DIFFERS %s: %zu lanes, %zu symbols\n", what, lanes, count);
 }
 
+static const ck_rans_logs *logs(void) {
+    static ck_rans_logs logs;
+    if (logs.log2[2] == 0) ck_rans_prepare_logs(&logs);
+    return &logs;
+}
+
 #define MOST (1u << 18)
 
 // Memory with pages before and behind it that may not be touched.
@@ -56,7 +62,7 @@ static void make_table(ck_rans_table *table, unsigned bits, size_t symbols) {
         default: counts[s] = s == symbols / 2 ? 4000000 : 1;
         }
     if (nature == 4 && next() % 2) memset(counts, 0, sizeof counts), counts[next() % symbols] = 1;
-    ck_rans_fit(counts, symbols, bits, frequencies);
+    ck_rans_fit(logs(), counts, symbols, bits, frequencies);
     expect(ck_rans_prepare(table, bits, frequencies, symbols), "prepared table", bits, symbols);
 }
 
@@ -185,7 +191,7 @@ static void fit(unsigned bits, size_t symbols) {
     uint32_t counts[256];
     uint16_t frequencies[256], greedy[256] = {0};
     for (size_t s = 0; s < symbols; s++) counts[s] = next() % 4 ? (uint32_t)(next() % (next() % 2 ? 10 : 100000)) : 0;
-    ck_rans_fit(counts, symbols, bits, frequencies);
+    ck_rans_fit(logs(), counts, symbols, bits, frequencies);
     size_t left = (size_t)1 << bits;
     double cost = 0, all = 0;
     for (size_t s = 0; s < symbols; s++)
@@ -204,7 +210,11 @@ static void fit(unsigned bits, size_t symbols) {
     for (size_t s = 0; s < symbols; s++)
         if (counts[s]) cost += counts[s] * (bits - log2(frequencies[s])) * 1024, all += counts[s];
     // A millionth of a bit for each symbol.
-    expect(fabs((double)ck_rans_cost(counts, symbols, bits, frequencies) - cost) <= all / 1024 + 1, "cost", bits, symbols);
+    expect(fabs((double)ck_rans_cost(logs(), counts, symbols, bits, frequencies) - cost) <= all / 1024 + 1, "cost", bits, symbols);
+    double entropy = 0;
+    for (size_t s = 0; s < symbols; s++)
+        if (counts[s]) entropy += counts[s] * log2(all / counts[s]) * 1024;
+    expect(fabs((double)ck_rans_entropy(logs(), counts, symbols) - entropy) <= all + 1, "entropy", bits, symbols);
 }
 
 static void bad_tables(void) {
@@ -216,10 +226,10 @@ static void bad_tables(void) {
     f[2] = 0xffff, f[3] = 1;
     expect(!ck_rans_prepare(t, 8, f, 4), "table that overflows", 8, 4);
     uint32_t counts[2] = {0, 0};
-    ck_rans_fit(counts, 2, 12, f);
+    ck_rans_fit(logs(), counts, 2, 12, f);
     expect(f[0] == 4096 && f[1] == 0, "frequencies of nothing", 12, 2);
     counts[1] = 5;
-    expect(ck_rans_cost(counts, 2, 12, f) == UINT64_MAX, "cost of what cannot be coded", 12, 2);
+    expect(ck_rans_cost(logs(), counts, 2, 12, f) == UINT64_MAX, "cost of what cannot be coded", 12, 2);
 }
 
 // Streams that are written down: of forty symbols by all bytes, of four hundred by a checksum (FNV-1a).

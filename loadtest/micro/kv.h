@@ -198,11 +198,17 @@ static void kv_stage(const void *argument) {
     if (s->behind) s->behind();
 }
 
+static const ck_rans_logs *logs(void) {
+    static ck_rans_logs logs;
+    if (logs.log2[2] == 0) ck_rans_prepare_logs(&logs);
+    return &logs;
+}
+
 static void fit_table(const uint8_t *symbols, size_t most, unsigned bits, ck_rans_table *table) {
     uint32_t counts[256] = {0};
     uint16_t frequencies[256];
     ck_kv_count(isa, symbols, kv.parts * kv.each, counts);
-    ck_rans_fit(counts, most, bits, frequencies);
+    ck_rans_fit(logs(), counts, most, bits, frequencies);
     if (!ck_rans_prepare(table, bits, frequencies, most)) abort();
 }
 

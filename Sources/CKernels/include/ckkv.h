@@ -142,8 +142,19 @@ static inline size_t ck_rans_table_bytes(void) { return sizeof(ck_rans_table); }
 /// 12 with at most CK_RANS_MANY. False for frequencies that are no such table: then `table` holds anything.
 bool ck_rans_prepare(ck_rans_table *table, unsigned bits, const uint16_t *frequencies, size_t symbols);
 
+/// Logarithms of frequencies, for choosing among tables: made once, read by anybody.
+typedef struct ck_rans_logs {
+    double gain[4096];                      // ln((f + 1) / f)
+    uint32_t log2[4097];                    // 2^20 * log2(f), rounded down
+} ck_rans_logs;
+
+/// For callers that do not see the type.
+static inline size_t ck_rans_logs_bytes(void) { return sizeof(ck_rans_logs); }
+
+void ck_rans_prepare_logs(ck_rans_logs *logs);
+
 /// The frequencies, each at least 1 where counts[i] > 0, that code these counts best (greedy, ties to the lower symbol). All counts 0: symbol 0 has all.
-void ck_rans_fit(const uint32_t *counts, size_t symbols, unsigned bits, uint16_t *frequencies);
+void ck_rans_fit(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols, unsigned bits, uint16_t *frequencies);
 
 typedef struct ck_rans_run {
     const ck_rans_table *table;
@@ -164,4 +175,7 @@ bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, c
 void ck_kv_count(ck_isa isa, const uint8_t *symbols, size_t count, uint32_t counts[256]);
 
 /// 1024 * sum of counts[i] * -log2(frequency[i] / 2^bits), for choosing among tables; UINT64_MAX if a symbol that occurs has no frequency.
-uint64_t ck_rans_cost(const uint32_t *counts, size_t symbols, unsigned bits, const uint16_t *frequencies);
+uint64_t ck_rans_cost(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols, unsigned bits, const uint16_t *frequencies);
+
+/// What no table codes the counts with less than, in the same unit, a thousandth of a bit a symbol uncertain. The sum of counts is below 2^32.
+uint64_t ck_rans_entropy(const ck_rans_logs *logs, const uint32_t *counts, size_t symbols);

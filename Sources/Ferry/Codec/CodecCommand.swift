@@ -22,10 +22,11 @@ struct CodecCommand: ParsableCommand {
               ferry codec --model ~/models/Qwen2.5-0.5B-Instruct --text book.txt --profile raw,lossless --json
               ferry codec --calibrate --text other-book.txt --text chats.jsonl
               ferry codec --text book.txt --sweep --output sweep
+              ferry codec --shape llama-1b --profile lossless,kvserve-default
 
             --calibrate writes \(CalibrationFile.name) beside the model or to --output. Its texts must be others than those
             measured on later, and of the kinds that the model will be used on. --sweep writes sweep.csv, sweep.json and sweep.svg.
-            Texts: plain, .json (an array of strings), .jsonl (chats with messages and answer).
+            --shape measures speed alone, on made-up KV of a named shape. Texts: plain, .json (an array of strings), .jsonl (chats with messages and answer).
 
             Presets: \(KeyValuePreset.all.map(\.name).joined(separator: ", ")).
 
@@ -34,7 +35,8 @@ struct CodecCommand: ParsableCommand {
             """)
 
     @Option(name: .long, help: "Hugging Face model directory; the bundled model if absent.") var model: String?
-    @Option(name: .long, help: "A text to measure on; may be repeated.") var text: [String]
+    @Option(name: .long, help: "A text to measure on; may be repeated.") var text: [String] = []
+    @Option(name: .long, help: "Measure speed alone, on KV of this shape.") var shape: String?
     @Option(name: .long, help: ArgumentHelp("Profiles, separated by commas; all presets if absent.", valueName: "profiles"))
     var profile: String?
     @Option(name: .long, help: "Tokens of a prompt.") var prompt = 512
@@ -51,6 +53,7 @@ struct CodecCommand: ParsableCommand {
 
     private static let mostPositions = 4096
     private static let mostWindows = 4096
+    private static let mostMadeTokens = 8192
 
     func validate() throws {
         try ConversionReport.check(threads: threads)
@@ -65,7 +68,20 @@ struct CodecCommand: ParsableCommand {
             throw ValidationError("--calibrate measures no profiles")
         }
         guard !sweep || profile == nil else { throw ValidationError("--sweep chooses the profiles itself") }
-        guard !text.isEmpty else { throw ValidationError("--text is missing") }
+        if let shape {
+            guard SyntheticModel.named(shape) != nil else {
+                throw ValidationError(
+                    "--shape is \"\(shape)\", one of \(SyntheticModel.all.map(\.name).joined(separator: ", ")) was expected")
+            }
+            guard text.isEmpty, model == nil, calibration == nil, tasks == nil, !sweep, !calibrate else {
+                throw ValidationError("--shape has no model and no text")
+            }
+            guard (1...Self.mostMadeTokens).contains(prompt) else {
+                throw ValidationError("--prompt is \(prompt), 1 to \(Self.mostMadeTokens) was expected with --shape")
+            }
+        } else {
+            guard !text.isEmpty else { throw ValidationError("--text is missing") }
+        }
         guard output == nil || sweep || calibrate else { throw ValidationError("--output is for --sweep and --calibrate") }
         do throws(KeyValueProfileError) { _ = try named() } catch { throw ValidationError("--profile: \(error)") }
     }
@@ -79,6 +95,7 @@ struct CodecCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let shape, let synthetic = SyntheticModel.named(shape) { return try measureSpeed(of: synthetic) }
         let loaded = try LoadedModel(model, threads: threads)
         if calibrate { return try self.calibrate(loaded) }
         let texts = try CodecTexts(model: loaded.directory)
@@ -122,6 +139,17 @@ struct CodecCommand: ParsableCommand {
             if !json { try StandardOutput.write(note + "\n") }
         }
         if json { try StandardOutput.write(report.json + "\n") } else if !sweep { try StandardOutput.write(report.table + "\n") }
+    }
+
+    private func measureSpeed(of synthetic: SyntheticModel) throws {
+        let team = try LocalWorker.threadTeam(threads: 1)
+        let bar = ProgressBar("measuring")
+        defer { bar.finish() }
+        let speed = try ShapeSpeed(
+            synthetic, tokens: prompt, profiles: try named() ?? NamedProfile.presets(), on: team.instructionSet
+        ) { bar.show($0) }
+        bar.finish()
+        try StandardOutput.write((json ? speed.json : speed.table) + "\n")
     }
 
     /// Those that were named, or all presets that the calibration at hand allows, or those of the sweep.
