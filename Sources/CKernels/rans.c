@@ -17,42 +17,81 @@ static const ck_rans_kernels *kernels_on(ck_isa isa) {
 
 #define takes_lanes(lanes) ((lanes) == 32 || (lanes) == 64 || (lanes) == RANS_LANES)
 
-size_t ck_rans_bound(size_t count, size_t lanes) { return 2 * count + sizeof(uint32_t) * lanes; }
+// A state takes 4 bits for its length and at most 30 for what is behind its first bit.
+size_t ck_rans_bound(size_t count, size_t lanes) { return 2 * count + (34 * lanes + 7) / 8; }
 
-size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck_rans_run *runs, size_t count, uint8_t *out) {
-    assert(takes_lanes(lanes));
-    const ck_rans_kernels *kernels = kernels_on(isa);
-    _Alignas(64) uint32_t states[RANS_LANES];
-    for (size_t i = 0; i < lanes; i++) states[i] = RANS_LEAST;
-    uint8_t *words = out;
-    for (size_t i = 0; i < count; i++) {
-        words = kernels->encode(lanes, symbols, runs + i, states, words);
-        symbols += runs[i].count;
+// The states' bits behind the first, then their lengths: four bits each, of two lanes a byte.
+static uint8_t *put_states(size_t lanes, const uint32_t *states, const ck_rans_kernels *kernels, uint8_t *out) {
+    uint8_t lengths[RANS_LANES / 2] = {0};
+    uint64_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < lanes; i++) {
+        const uint32_t x = states[kernels->place(i)];
+        const unsigned length = 31 - (unsigned)__builtin_clz(x);
+        lengths[i / 2] |= (uint8_t)((length - RANS_LEAST_BITS) << i % 2 * 4);
+        bits |= (uint64_t)(x - (1u << length)) << held;
+        for (held += length; held >= 8; held -= 8, bits >>= 8) *out++ = (uint8_t)bits;
     }
-    for (size_t i = 0; i < lanes; i++, words += sizeof *states) memcpy(words, states + kernels->place(i), sizeof *states);
-    return (size_t)(words - out);
+    if (held) *out++ = (uint8_t)bits;
+    memcpy(out, lengths, lanes / 2);
+    return out + lanes / 2;
 }
 
-bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols) {
+// The other way, from the end of the stream: returns where the states begin, null if that is not in the stream or unused bits are set.
+static const uint8_t *get_states(size_t lanes, uint32_t *states, const ck_rans_kernels *kernels, const uint8_t *in, size_t bytes) {
+    if (bytes < lanes / 2) return NULL;
+    const uint8_t *const lengths = in + bytes - lanes / 2;
+    size_t all = 0;
+    for (size_t i = 0; i < lanes; i++) all += RANS_LEAST_BITS + (lengths[i / 2] >> i % 2 * 4 & 15);
+    if ((size_t)(lengths - in) < (all + 7) / 8) return NULL;
+    const uint8_t *const start = lengths - (all + 7) / 8, *at = start;
+    uint64_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < lanes; i++) {
+        const unsigned length = RANS_LEAST_BITS + (lengths[i / 2] >> i % 2 * 4 & 15);
+        for (; held < length; held += 8) bits |= (uint64_t)*at++ << held;
+        states[kernels->place(i)] = 1u << length | (uint32_t)(bits & ((1u << length) - 1));
+        bits >>= length, held -= length;
+    }
+    return bits ? NULL : start;
+}
+
+size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck_rans_run *runs, size_t count, const uint16_t *seeds,
+                      uint8_t *out) {
     assert(takes_lanes(lanes));
-    if (bytes % 2 || bytes < lanes * sizeof(uint32_t)) return false;
     const ck_rans_kernels *kernels = kernels_on(isa);
     _Alignas(64) uint32_t states[RANS_LANES];
-    const uint8_t *words = in + bytes - lanes * sizeof *states;
     for (size_t i = 0; i < lanes; i++) {
-        uint32_t x;
-        memcpy(&x, words + i * sizeof x, sizeof x);
-        if (x < RANS_LEAST || x >> 31) return false;
-        states[kernels->place(i)] = x;
+        assert(!seeds || seeds[i] < RANS_LEAST);
+        states[kernels->place(i)] = RANS_LEAST | (seeds ? seeds[i] : 0);
     }
-    for (size_t i = 0; i < count; i++) symbols += runs[i].count;
+    uint8_t *words = out;
+    for (size_t i = 0; i < count; i++) {
+        words = kernels->encode(lanes, symbols + runs[i].skip, runs + i, states, words);
+        symbols += (size_t)runs[i].skip + runs[i].count;
+    }
+    return (size_t)(put_states(lanes, states, kernels, words) - out);
+}
+
+bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols,
+                    uint16_t *seeds) {
+    assert(takes_lanes(lanes));
+    const ck_rans_kernels *kernels = kernels_on(isa);
+    _Alignas(64) uint32_t states[RANS_LANES];
+    const uint8_t *words = get_states(lanes, states, kernels, in, bytes);
+    if (!words || (words - in) % 2) return false;
+    for (size_t i = 0; i < count; i++) symbols += (size_t)runs[i].skip + runs[i].count;
     for (size_t i = count; i-- > 0;) {
         symbols -= runs[i].count;
         words = kernels->decode(lanes, in, words, runs + i, states, symbols);
         if (!words) return false;
+        symbols -= runs[i].skip;
     }
-    for (size_t i = 0; i < lanes; i++)
-        if (states[i] != RANS_LEAST) return false;
+    for (size_t i = 0; i < lanes; i++) {
+        const uint32_t seed = states[kernels->place(i)] - RANS_LEAST;
+        if (seed >= RANS_LEAST || (seed && !seeds)) return false;
+        if (seeds) seeds[i] = (uint16_t)seed;
+    }
     return words == in;
 }
 

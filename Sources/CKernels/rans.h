@@ -4,7 +4,8 @@
 #include "include/ckkv.h"
 #include "kernels.h"
 
-#define RANS_LEAST 32768u       // states are RANS_LEAST..2^31-1 between symbols, and RANS_LEAST before the first
+#define RANS_LEAST_BITS 15
+#define RANS_LEAST (1u << RANS_LEAST_BITS)      // states are RANS_LEAST..2^31-1 between symbols, and below 2^16 before the first
 #define RANS_LANES 128          // at most
 
 static inline uint32_t rans_frequency(uint64_t code) { return code & 0x1fff; }

@@ -2,7 +2,7 @@ import Kernels
 
 /// What stands at the front of a block, behind its version and before its sections; KVFormat.md has the bytes.
 enum BlockHeading {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 
     /// Adds version, profile, geometry and place.
     static func write(

@@ -19,6 +19,7 @@ extension KeyValueProfile {
                 ?? (codebook.keys.axis != .token || codebook.values.axis != .token ? "lm has a scale for each token only" : nil)
         case .deadzone(let deadzone):
             if deadzone.keys.millionths == 0 || deadzone.values.millionths == 0 { return "ec needs steps above 0" }
+            if deadzone.isAllocated, !deadzone.isRelative { return "rd multiplies steps in units of the root mean square; rd,rms was expected" }
             if deadzone.rounding.value > 0.5 { return "z\(deadzone.rounding): at most .5 was expected" }
             if deadzone.pull.value > 0.5 { return "p\(deadzone.pull): at most .5 was expected" }
             return lossyViolation

@@ -2,7 +2,8 @@ import Kernels
 
 /// Interleaved rANS with a table for each run, or for each channel of a run where that takes fewer bits.
 ///
-/// What a run's table is stands in the tables' section, for each run that is not empty: `Form`, then what it asks for.
+/// What a run's table is stands in the tables' section, for each run that is not empty: `Form`, then what it asks for. The first symbols of
+/// the longest run go along as the lanes' seeds (`Seeding`).
 final class RansSymbols: SymbolCoder {
     private enum Form: UInt8 {
         /// The number of a table of the alphabet's family.
@@ -17,6 +18,20 @@ final class RansSymbols: SymbolCoder {
         case channels = 4
         /// 15 bytes: frequencies of 256 for pairs of symbols, each below 4; the last one is what is left.
         case pairs = 5
+    }
+
+    /// What a run came to.
+    private struct Outcome {
+        var run: SymbolRun
+        /// Of its symbols.
+        var first: Int
+        /// Where they stand in what the tables code, and how many these are: half as many if they are paired, none if there is one symbol only.
+        var place: Int
+        var count = 0
+        var isPaired = false
+        var only: UInt8?
+        /// Of `parts`.
+        var parts = 0..<0
     }
 
     private struct Member {
@@ -38,23 +53,26 @@ final class RansSymbols: SymbolCoder {
     private var coarse = [UInt16](repeating: 0, count: 256)
     private var pairs = [UInt16](repeating: 0, count: 16)
     private var choices: [UInt8] = []
-    /// For each run that is not empty, when decoding.
-    private var isPaired: [Bool] = []
+    /// Of each run that is not empty.
+    private var outcomes: [Outcome] = []
+    /// What the tables code: pieces with a table each.
+    private var parts: [(table: Int, count: Int)] = []
+    private var partSymbols = 0
+    private var seeds: [UInt16] = []
 
     init(perChannel: Bool, geometry: KeyValueGeometry) {
         self.perChannel = perChannel
         most = 8 + 2 * geometry.heads
     }
 
-    /// Few enough that the final states cost little beside the symbols, many where vectors can use them.
-    static func lanes(_ symbols: Int) -> Int { symbols < 98_304 ? 32 : symbols < 262_144 ? 64 : 128 }
-
     /// How many symbols of tables the block came to.
-    var steps: Int { tables.symbols }
+    var steps: Int { partSymbols }
 
     private func begin() {
         tables.removeRuns()
-        isPaired.removeAll(keepingCapacity: true)
+        outcomes.removeAll(keepingCapacity: true)
+        parts.removeAll(keepingCapacity: true)
+        partSymbols = 0
         usedSlots = 0
         if members.count > most {
             tables = RansTables()
@@ -88,23 +106,58 @@ final class RansSymbols: SymbolCoder {
         return number
     }
 
+    private func appendPart(_ table: Int, count: Int) {
+        parts.append((table, count))
+        partSymbols += count
+    }
+
+    /// Begins the outcome of a run whose parts come next.
+    private func open(_ run: SymbolRun, at first: Int) {
+        outcomes.append(Outcome(run: run, first: first, place: partSymbols, parts: parts.count..<parts.count))
+    }
+
+    private func close() {
+        let last = outcomes.count - 1
+        outcomes[last].count = partSymbols - outcomes[last].place
+        outcomes[last].parts = outcomes[last].parts.lowerBound..<parts.count
+    }
+
+    /// Has the tables code all parts, but for the symbols that are seeds.
+    private func settle() -> Seeding {
+        var longest = 0
+        for index in outcomes.indices where outcomes[index].count > outcomes[longest].count { longest = index }
+        let seeding = Seeding(
+            of: outcomes[longest].count, alphabet: outcomes[longest].isPaired ? 16 : outcomes[longest].run.alphabet, all: partSymbols)
+        for index in outcomes.indices {
+            var left = index == longest ? seeding.symbols : 0
+            for part in parts[outcomes[index].parts] {
+                let skipped = min(left, part.count)
+                tables.appendRun(part.table, skip: skipped, count: part.count - skipped)
+                left -= skipped
+            }
+        }
+        return seeding.at(outcomes[longest].place)
+    }
+
     // MARK: Encoding
 
     func encode(_ scratch: BlockScratch) {
         begin()
         var first = 0
         for run in scratch.runs where run.count > 0 {
-            let place = tables.symbols
-            if hasChannels(run) { turn(run, at: first, scratch, isInverse: false) }
+            if hasChannels(run) { turn(run, from: first, to: partSymbols, scratch) }
+            open(run, at: first)
             choose(run, at: first, scratch)
-            if tables.symbols - place == run.count, !hasChannels(run) {
-                SymbolPlanes.copy(scratch.symbols, first..<first + run.count, to: &scratch.turned, at: place)
+            close()
+            if let last = outcomes.last, last.count == run.count, !hasChannels(run) {
+                SymbolPlanes.copy(scratch.symbols, first..<first + run.count, to: &scratch.turned, at: last.place)
             }
             first += run.count
         }
-        guard tables.symbols > 0 else { return }
-        scratch.codedCount = tables.encode(
-            scratch.turned, lanes: Self.lanes(tables.symbols), into: &scratch.coded, at: 0, on: scratch.set)
+        guard partSymbols > 0 else { return }
+        let seeding = settle()
+        seeding.collect(from: scratch.turned, to: &seeds)
+        scratch.codedCount = tables.encode(scratch.turned, lanes: seeding.lanes, seeds: seeds, into: &scratch.coded, at: 0, on: scratch.set)
     }
 
     /// A bit, in the unit of costs.
@@ -116,10 +169,11 @@ final class RansSymbols: SymbolCoder {
     private func choose(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch) {
         Self.clear(&counts)
         scratch.set.count(scratch.symbols, first..<first + run.count, into: &counts)
-        if let symbol = Self.only(counts) {
-            scratch.tables.append(contentsOf: [Form.single.rawValue, UInt8(symbol)])
-            single(symbol)
-            return tables.appendRun(slots[usedSlots - 1], count: run.count)
+        if let symbol = Self.only(counts, run.alphabet) {
+            scratch.tables.append(Form.single.rawValue)
+            scratch.tables.append(UInt8(symbol))
+            outcomes[outcomes.count - 1].only = UInt8(symbol)
+            return
         }
         var best = (form: Form.inline12, cost: Int.max)
         var familyTable = 0
@@ -141,7 +195,7 @@ final class RansSymbols: SymbolCoder {
             let all = cost + 8 * Self.bit * inlineBytes(run.alphabet)
             if all < best.cost - best.cost / 200 || run.alphabet > RansTables.few { best = (.inline12, all) }
         }
-        if hasChannels(run), channelsPay(run, at: first, below: best.cost, scratch) { return }
+        if hasChannels(run), channelsPay(run, below: best.cost, scratch) { return }
         if canPair(run), run.count >= Self.leastPaired, pairsPay(run, at: first, below: best.cost + best.cost / 1000, scratch) { return }
         scratch.tables.append(best.form.rawValue)
         let number: Int
@@ -159,37 +213,30 @@ final class RansSymbols: SymbolCoder {
             precondition(tables.prepare(number, bits: 12, frequencies: frequencies, symbols: run.alphabet), "frequencies of 12 bits")
         case .single, .channels, .pairs: preconditionFailure("chosen above")
         }
-        tables.appendRun(number, count: run.count)
+        appendPart(number, count: run.count)
     }
 
     private static func clear(_ counts: inout [UInt32]) { for index in counts.indices { counts[index] = 0 } }
 
     /// The one symbol that occurs.
-    private static func only(_ counts: [UInt32]) -> Int? {
+    private static func only(_ counts: [UInt32], _ alphabet: Int) -> Int? {
         var found: Int?
-        for symbol in counts.indices where counts[symbol] > 0 {
+        for symbol in 0..<alphabet where counts[symbol] > 0 {
             if found != nil { return nil }
             found = symbol
         }
         return found
     }
 
-    /// A table in which `symbol` has everything.
-    private func single(_ symbol: Int) {
-        for index in 0...symbol { coarse[index] = 0 }
-        coarse[symbol] = 1 << 12
-        precondition(tables.prepare(slot(), bits: 12, frequencies: coarse, symbols: symbol + 1), "the frequency of symbol \(symbol)")
-    }
-
     /// Codes the run by channels if that takes fewer bits than `cost`.
-    private func channelsPay(_ run: SymbolRun, at first: Int, below cost: Int, _ scratch: BlockScratch) -> Bool {
+    private func channelsPay(_ run: SymbolRun, below cost: Int, _ scratch: BlockScratch) -> Bool {
         let member = self.member(run)
         let columns = run.count / run.rows
         choices.removeAll(keepingCapacity: true)
         var sum = 8 * Self.bit * columns
         for column in 0..<columns {
             Self.clear(&channelCounts)
-            let start = first + column * run.rows
+            let start = partSymbols + column * run.rows
             scratch.set.count(scratch.turned, start..<start + run.rows, into: &channelCounts)
             let found = members[member].family.best(channelCounts)
             sum += found.cost
@@ -198,7 +245,7 @@ final class RansSymbols: SymbolCoder {
         }
         scratch.tables.append(Form.channels.rawValue)
         scratch.tables.append(contentsOf: choices)
-        for choice in choices { tables.appendRun(table(Int(choice), of: member), count: run.rows) }
+        for choice in choices { appendPart(table(Int(choice), of: member), count: run.rows) }
         return true
     }
 
@@ -212,7 +259,7 @@ final class RansSymbols: SymbolCoder {
 
     /// Codes the run by pairs if that takes at most `cost`: half the steps.
     private func pairsPay(_ run: SymbolRun, at first: Int, below cost: Int, _ scratch: BlockScratch) -> Bool {
-        let (place, count) = (tables.symbols, run.count / 2)
+        let (place, count) = (partSymbols, run.count / 2)
         scratch.set.packBits(scratch.symbols, at: first, count: run.count, bits: 2, into: &scratch.shifted, at: 0)
         scratch.set.unpackBits(scratch.shifted, at: 0, bits: 4, into: &scratch.turned, at: place, count: count)
         Self.clear(&channelCounts)
@@ -224,7 +271,8 @@ final class RansSymbols: SymbolCoder {
         for pair in 0..<15 { scratch.tables.append(UInt8(pairs[pair])) }
         let number = slot()
         precondition(tables.prepare(number, bits: 8, frequencies: pairs, symbols: 16), "frequencies of pairs")
-        tables.appendRun(number, count: count)
+        appendPart(number, count: count)
+        outcomes[outcomes.count - 1].isPaired = true
         return true
     }
 
@@ -266,36 +314,40 @@ final class RansSymbols: SymbolCoder {
 
     func decode(_ scratch: BlockScratch, tables section: inout ByteCursor, _ bytes: Range<Int>) throws(KeyValueBlockError) {
         begin()
-        for run in scratch.runs where run.count > 0 { try read(run, from: &section) }
-        guard tables.symbols > 0 else {
-            guard bytes.isEmpty else { throw KeyValueBlockError("\(bytes.count) bytes of symbols; none were expected") }
-            return
+        var first = 0
+        for run in scratch.runs where run.count > 0 {
+            open(run, at: first)
+            try read(run, from: &section)
+            close()
+            first += run.count
         }
-        let lanes = Self.lanes(tables.symbols)
-        guard tables.decode(scratch.input, bytes, lanes: lanes, into: &scratch.turned, on: scratch.set) else {
-            throw KeyValueBlockError("\(bytes.count) bytes are no coding of \(tables.symbols) symbols")
+        if partSymbols == 0 {
+            guard bytes.isEmpty else { throw KeyValueBlockError("\(bytes.count) bytes of symbols; none were expected") }
+        } else {
+            let seeding = settle()
+            seeding.makeRoom(in: &seeds)
+            guard
+                tables.decode(scratch.input, bytes, lanes: seeding.lanes, seeds: &seeds, into: &scratch.turned, on: scratch.set),
+                seeding.restore(seeds, to: &scratch.turned)
+            else { throw KeyValueBlockError("\(bytes.count) bytes are no coding of \(partSymbols) symbols") }
         }
         restore(scratch)
     }
 
     /// From `turned` to the symbols as quantisers have them.
     private func restore(_ scratch: BlockScratch) {
-        var (first, place, index) = (0, 0, 0)
-        for run in scratch.runs where run.count > 0 {
-            if isPaired[index] {
+        for outcome in outcomes {
+            let (run, first, place) = (outcome.run, outcome.first, outcome.place)
+            if let only = outcome.only {
+                SymbolPlanes.fill(&scratch.symbols, first..<first + run.count, with: only)
+            } else if outcome.isPaired {
                 scratch.set.packBits(scratch.turned, at: place, count: run.count / 2, bits: 4, into: &scratch.shifted, at: 0)
                 scratch.set.unpackBits(scratch.shifted, at: 0, bits: 2, into: &scratch.symbols, at: first, count: run.count)
-                place += run.count / 2
+            } else if hasChannels(run) {
+                turnBack(run, from: place, to: first, scratch)
             } else {
-                if hasChannels(run) {
-                    turn(run, at: first, scratch, isInverse: true)
-                } else {
-                    SymbolPlanes.copy(scratch.turned, place..<place + run.count, to: &scratch.symbols, at: first)
-                }
-                place += run.count
+                SymbolPlanes.copy(scratch.turned, place..<place + run.count, to: &scratch.symbols, at: first)
             }
-            first += run.count
-            index += 1
         }
     }
 
@@ -307,7 +359,7 @@ final class RansSymbols: SymbolCoder {
                 throw KeyValueBlockError("a family's table for \(run.alphabet) symbols; frequencies were expected")
             }
             let member = self.member(run)
-            tables.appendRun(table(try choice(member, &section), of: member), count: run.count)
+            appendPart(table(try choice(member, &section), of: member), count: run.count)
         case .inline8:
             guard run.alphabet <= RansTables.few else {
                 throw KeyValueBlockError("frequencies of 8 bits for \(run.alphabet) symbols; 12 were expected")
@@ -340,12 +392,11 @@ final class RansSymbols: SymbolCoder {
         case .single:
             let symbol = Int(try section.byte())
             guard symbol < run.alphabet else { throw KeyValueBlockError("symbol \(symbol) of an alphabet of \(run.alphabet)") }
-            single(symbol)
-            tables.appendRun(slots[usedSlots - 1], count: run.count)
+            outcomes[outcomes.count - 1].only = UInt8(symbol)
         case .channels:
             guard hasChannels(run) else { throw KeyValueBlockError("tables for channels in a run that has none") }
             let member = self.member(run)
-            for _ in 0..<run.count / run.rows { tables.appendRun(table(try choice(member, &section), of: member), count: run.rows) }
+            for _ in 0..<run.count / run.rows { appendPart(table(try choice(member, &section), of: member), count: run.rows) }
         case .pairs:
             guard canPair(run) else { throw KeyValueBlockError("pairs of \(run.count) symbols of an alphabet of \(run.alphabet)") }
             var left = 256
@@ -359,10 +410,10 @@ final class RansSymbols: SymbolCoder {
             guard tables.prepare(number, bits: 8, frequencies: pairs, symbols: 16) else {
                 throw KeyValueBlockError("the frequencies of pairs are no table")
             }
-            tables.appendRun(number, count: run.count / 2)
+            appendPart(number, count: run.count / 2)
+            outcomes[outcomes.count - 1].isPaired = true
         case nil: throw KeyValueBlockError("a table of form \(form); 0 to 5 were expected")
         }
-        isPaired.append(form == Form.pairs.rawValue)
     }
 
     private func choice(_ member: Int, _ section: inout ByteCursor) throws(KeyValueBlockError) -> Int {
@@ -379,26 +430,36 @@ final class RansSymbols: SymbolCoder {
         guard tables.prepare(number, bits: bits, frequencies: frequencies, symbols: run.alphabet) else {
             throw KeyValueBlockError("the frequencies of \(run.alphabet) symbols are no table of \(bits) bits")
         }
-        tables.appendRun(number, count: run.count)
+        appendPart(number, count: run.count)
     }
 
     // MARK: Channels
 
     private func hasChannels(_ run: SymbolRun) -> Bool { perChannel && run.rows > 0 }
 
-    /// A run's planes, channel by channel in `turned`, or back. Without pairs both have the run at the same place.
-    private func turn(_ run: SymbolRun, at first: Int, _ scratch: BlockScratch, isInverse: Bool) {
-        var place = first
-        while place < first + run.count {
+    /// A run's planes, channel by channel, to `turned`.
+    private func turn(_ run: SymbolRun, from first: Int, to place: Int, _ scratch: BlockScratch) {
+        forEachSlice(run) { offset, width in
+            scratch.set.transpose(
+                scratch.symbols, at: first + offset, rows: run.rows, columns: width, into: &scratch.turned, at: place + offset)
+        }
+    }
+
+    private func turnBack(_ run: SymbolRun, from place: Int, to first: Int, _ scratch: BlockScratch) {
+        forEachSlice(run) { offset, width in
+            scratch.set.transpose(
+                scratch.turned, at: place + offset, rows: width, columns: run.rows, into: &scratch.symbols, at: first + offset)
+        }
+    }
+
+    private func forEachSlice(_ run: SymbolRun, _ body: (_ offset: Int, _ width: Int) -> Void) {
+        var offset = 0
+        while offset < run.count {
             var column = 0
             while column < run.columns {
                 let width = min(run.width, run.columns - column)
-                if isInverse {
-                    scratch.set.transpose(scratch.turned, at: place, rows: width, columns: run.rows, into: &scratch.symbols, at: place)
-                } else {
-                    scratch.set.transpose(scratch.symbols, at: place, rows: run.rows, columns: width, into: &scratch.turned, at: place)
-                }
-                place += width * run.rows
+                body(offset, width)
+                offset += width * run.rows
                 column += width
             }
         }

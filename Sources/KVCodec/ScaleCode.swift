@@ -36,25 +36,31 @@ enum ScaleCode {
 
     /// Codes the first `count` of `greatest` and replaces them with what a reader will have: the same or more.
     static func writeSpans(_ count: Int, _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch) {
-        let factors = Self.factors
-        let codes = Self.codes
         var top = least
-        for index in 0..<count { top = max(top, numbers.greatest[index]) }
+        for span in numbers.greatest[..<count] where span > top { top = span }
         top = min(top, 2e38).bfloatAbove
         scratch.statistics.append(bfloat: top)
+        code(top, count, &numbers.greatest, &numbers.scaleCodes)
+        emit(numbers.scaleCodes, count, isEntropyCoded, scratch)
+    }
+
+    private static func code(_ top: Float, _ count: Int, _ spans: inout [Float], _ scaleCodes: inout [UInt8]) {
+        var spans = spans.mutableSpan
+        var scaleCodes = scaleCodes.mutableSpan
+        let (factors, codes) = (Self.factors.span, Self.codes.span)
+        let lowest = factors[255]
         for index in 0..<count {
-            let ratio = min(max(numbers.greatest[index], least) / top, 1)
+            let ratio = min(max(spans[index], least) / top, 1)
             // 1 - 16 octaves: what is below comes out as the last code.
             var code = 255
-            if ratio > factors[255] {
-                let octave = -Int(ratio.exponent)
-                code = min(255, max(0, octave * 16 - 16 + Int(codes[Int(ratio.significandBitPattern >> 16)])))
+            if ratio > lowest {
+                let octave = 127 - Int(ratio.bitPattern >> 23)
+                code = min(255, max(0, octave * 16 - 16 + Int(codes[Int(ratio.bitPattern >> 16 & 127)])))
                 while code > 0, factors[code] < ratio { code -= 1 }
             }
-            numbers.scaleCodes[index] = UInt8(code)
-            numbers.greatest[index] = top * factors[code]
+            scaleCodes[index] = UInt8(code)
+            spans[index] = top * factors[code]
         }
-        emit(numbers.scaleCodes, count, isEntropyCoded, scratch)
     }
 
     static func readSpans(
@@ -80,22 +86,35 @@ enum ScaleCode {
 
     /// Codes the centres in `least` against the spans in `greatest`, and replaces them with what a reader will have.
     static func writeCentres(_ stretches: [Stretch], _ isEntropyCoded: Bool, _ numbers: inout Parameters, _ scratch: BlockScratch) {
+        let isWide = code(stretches, &numbers.least, numbers.greatest, &numbers.centreCodes)
+        let count = stretches.last?.end ?? 0
+        scratch.statistics.append(isWide ? 1 : 0)
+        if isWide { for index in 0..<count { scratch.statistics.append(UInt8(truncatingIfNeeded: Int32(numbers.least[index]) >> 8)) } }
+        scale(stretches, &numbers.least, numbers.greatest)
+        emit(numbers.centreCodes, count, isEntropyCoded, scratch)
+    }
+
+    /// From centres to whole numbers of units; whether one of them takes more than a byte.
+    private static func code(
+        _ stretches: [Stretch], _ centres: inout [Float], _ spans: [Float], _ centreCodes: inout [UInt8]
+    ) -> Bool {
+        var centres = centres.mutableSpan
+        var centreCodes = centreCodes.mutableSpan
+        let spans = spans.span
         var isWide = false
         var index = 0
         for stretch in stretches {
             let divisor = unit(span: 1, levels: stretch.levels)
             while index < stretch.end {
-                let code = min(max((numbers.least[index] / (numbers.greatest[index] * divisor)).rounded(), -32768), 32767)
+                let units = min(max(centres[index] / (spans[index] * divisor), -32768), 32767)
+                let code = Int32(units + (units < 0 ? -0.5 : 0.5))
                 isWide = isWide || code < -128 || code > 127
-                numbers.least[index] = code
-                numbers.centreCodes[index] = UInt8(truncatingIfNeeded: Int32(code))
+                centres[index] = Float(code)
+                centreCodes[index] = UInt8(truncatingIfNeeded: code)
                 index += 1
             }
         }
-        scratch.statistics.append(isWide ? 1 : 0)
-        if isWide { for index in 0..<index { scratch.statistics.append(UInt8(truncatingIfNeeded: Int32(numbers.least[index]) >> 8)) } }
-        scale(stretches, &numbers)
-        emit(numbers.centreCodes, index, isEntropyCoded, scratch)
+        return isWide
     }
 
     static func readCentres(
@@ -113,16 +132,18 @@ enum ScaleCode {
                 isWide == 1 ? Int16(bitPattern: UInt16(statistics.bytes[upper + index]) << 8 | UInt16(low)) : Int16(Int8(bitPattern: low))
             numbers.least[index] = Float(code)
         }
-        scale(stretches, &numbers)
+        scale(stretches, &numbers.least, numbers.greatest)
     }
 
     /// From whole numbers of units to centres.
-    private static func scale(_ stretches: [Stretch], _ numbers: inout Parameters) {
+    private static func scale(_ stretches: [Stretch], _ centres: inout [Float], _ spans: [Float]) {
+        var centres = centres.mutableSpan
+        let spans = spans.span
         var index = 0
         for stretch in stretches {
             let divisor = unit(span: 1, levels: stretch.levels)
             while index < stretch.end {
-                numbers.least[index] *= numbers.greatest[index] * divisor
+                centres[index] *= spans[index] * divisor
                 index += 1
             }
         }
@@ -156,6 +177,8 @@ enum ScaleCode {
     }
 
     private static func split(_ codes: [UInt8], _ count: Int, _ base: UInt8, to symbols: inout [UInt8], at place: Int) {
+        var symbols = symbols.mutableSpan
+        let codes = codes.span
         for index in 0..<count {
             let code = codes[index] &- base
             symbols[place + index] = code >> 4
@@ -164,6 +187,8 @@ enum ScaleCode {
     }
 
     private static func join(_ symbols: [UInt8], at place: Int, _ base: UInt8, to codes: inout [UInt8], _ count: Int) {
+        let symbols = symbols.span
+        var codes = codes.mutableSpan
         for index in 0..<count { codes[index] = (symbols[place + index] << 4 | symbols[place + count + index] & 15) &+ base }
     }
 

@@ -107,11 +107,7 @@ struct UniformQuantiser: BlockQuantiser {
         }
         let count = parameters(frame, plan)
         write(count, frame, plan, &numbers, scratch)
-        for index in 0..<count {
-            let (step, offset) = (numbers.greatest[index], numbers.least[index])
-            numbers.factors[index] = step > 0 ? 1 / step : 0
-            numbers.biases[index] = step > 0 ? -offset / step : 0
-        }
+        Self.invert(count, steps: numbers.greatest, offsets: numbers.least, &numbers.factors, &numbers.biases)
         forEachPart(frame, plan) { part, group, _ in
             var first = part.first
             if isTensor {
@@ -126,6 +122,20 @@ struct UniformQuantiser: BlockQuantiser {
                 top: group.levels - 1,
                 into: &scratch.symbols, at: scratch.symbolCount)
             scratch.symbolCount += part.shape.count
+        }
+    }
+
+    /// From steps and offsets to what quantisers multiply by and add.
+    private static func invert(
+        _ count: Int, steps: [Float], offsets: [Float], _ factors: inout [Float], _ biases: inout [Float]
+    ) {
+        let (steps, offsets) = (steps.span, offsets.span)
+        var factors = factors.mutableSpan
+        var biases = biases.mutableSpan
+        for index in 0..<count {
+            let step = steps[index]
+            factors[index] = step > 0 ? 1 / step : 0
+            biases[index] = step > 0 ? -offsets[index] / step : 0
         }
     }
 
@@ -157,15 +167,7 @@ struct UniformQuantiser: BlockQuantiser {
     // From ranges in (least, greatest) to offsets and steps there, as a reader will have them.
 
     private func write(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch) {
-        for index in 0..<count {
-            let (low, high) = (numbers.least[index].bounded, numbers.greatest[index].bounded)
-            if uniform.isSymmetric {
-                let peak = max(-low, high)
-                (numbers.least[index], numbers.greatest[index]) = (-peak, peak)
-            } else {
-                (numbers.least[index], numbers.greatest[index]) = (low, high)
-            }
-        }
+        Self.bound(count, isSymmetric: uniform.isSymmetric, &numbers.least, &numbers.greatest)
         switch uniform.scales {
         case .narrow: writeNarrow(count, frame, plan, &numbers, scratch)
         case .wide:
@@ -189,6 +191,17 @@ struct UniformQuantiser: BlockQuantiser {
         }
     }
 
+    private static func bound(_ count: Int, isSymmetric: Bool, _ least: inout [Float], _ greatest: inout [Float]) {
+        var least = least.mutableSpan
+        var greatest = greatest.mutableSpan
+        for index in 0..<count {
+            let (low, high) = (least[index].bounded, greatest[index].bounded)
+            let peak = max(-low, high)
+            least[index] = isSymmetric ? -peak : low
+            greatest[index] = isSymmetric ? peak : high
+        }
+    }
+
     private func read(
         _ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch,
         from statistics: inout ByteCursor
@@ -202,7 +215,7 @@ struct UniformQuantiser: BlockQuantiser {
             } else {
                 try ScaleCode.readCentres(stretches, isEntropyCoded, &numbers, scratch, from: &statistics)
             }
-            settle(stretches, &numbers)
+            Self.settle(stretches, &numbers.least, &numbers.greatest)
         case .wide:
             let place = try statistics.take(count * (uniform.isSymmetric ? 2 : 4))
             let bytes = statistics.bytes
@@ -223,27 +236,36 @@ struct UniformQuantiser: BlockQuantiser {
 
     private func writeNarrow(_ count: Int, _ frame: SideFrame, _ plan: LayerPlan.Side, _ numbers: inout Parameters, _ scratch: BlockScratch)
     {
-        for index in 0..<count {
-            let (low, high) = (numbers.least[index], numbers.greatest[index])
-            let centre = low * 0.5 + high * 0.5
-            numbers.least[index] = centre
-            numbers.greatest[index] = max(high - low, abs(centre) / ScaleCode.reach)
-        }
+        Self.centre(count, &numbers.least, &numbers.greatest)
         ScaleCode.writeSpans(count, isEntropyCoded, &numbers, scratch)
         let stretches = stretches(frame, plan)
         if !uniform.isSymmetric { ScaleCode.writeCentres(stretches, isEntropyCoded, &numbers, scratch) }
-        settle(stretches, &numbers)
+        Self.settle(stretches, &numbers.least, &numbers.greatest)
+    }
+
+    /// From ends of ranges to centres and spans.
+    private static func centre(_ count: Int, _ least: inout [Float], _ greatest: inout [Float]) {
+        var least = least.mutableSpan
+        var greatest = greatest.mutableSpan
+        for index in 0..<count {
+            let (low, high) = (least[index], greatest[index])
+            let centre = low * 0.5 + high * 0.5
+            least[index] = centre
+            greatest[index] = max(high - low, abs(centre) / ScaleCode.reach)
+        }
     }
 
     /// From centres and spans to offsets and steps.
-    private func settle(_ stretches: [ScaleCode.Stretch], _ numbers: inout Parameters) {
+    private static func settle(_ stretches: [ScaleCode.Stretch], _ least: inout [Float], _ greatest: inout [Float]) {
+        var least = least.mutableSpan
+        var greatest = greatest.mutableSpan
         var index = 0
         for stretch in stretches {
             let part = 1 / Float(stretch.levels - 1)
             while index < stretch.end {
-                let span = numbers.greatest[index]
-                numbers.least[index] -= span * 0.5
-                numbers.greatest[index] = span * part
+                let span = greatest[index]
+                least[index] -= span * 0.5
+                greatest[index] = span * part
                 index += 1
             }
         }

@@ -112,40 +112,58 @@ package final class RansTables {
         symbols = 0
     }
 
-    /// The next `count` symbols are coded with table `index`.
-    package func appendRun(_ index: Int, count: Int) {
-        precondition(isReady[index] && count >= 0 && count <= Int(Int32.max), "\(count) symbols with table \(index)")
-        unsafe runs.append(ck_rans_run(table: tables[index], count: UInt32(count)))
-        symbols += count
+    /// Behind `skip` symbols that are not coded the next `count` are, with table `index`.
+    package func appendRun(_ index: Int, skip: Int = 0, count: Int) {
+        precondition(isReady[index] && count >= 0 && skip >= 0 && skip + count <= Int(Int32.max), "\(count) symbols with table \(index)")
+        unsafe runs.append(ck_rans_run(table: tables[index], skip: UInt32(skip), count: UInt32(count)))
+        symbols += skip + count
     }
+
+    /// A seed is below 2 to the power of this.
+    package static let seedBits = Int(CK_RANS_SEED_BITS)
 
     package static func bound(_ count: Int, lanes: Int) -> Int { ck_rans_bound(count, lanes) }
 
-    /// Codes the symbols of all runs; every one has a frequency in its table. `out` has the bound and the slack behind `place`.
-    package func encode(_ input: [UInt8], lanes: Int, into out: inout [UInt8], at place: Int, on set: InstructionSet) -> Int {
+    /// Codes the symbols of all runs; every one has a frequency in its table. `seeds` is a number for each lane that goes along, or empty.
+    /// `out` has the bound and the slack behind `place`.
+    package func encode(
+        _ input: [UInt8], lanes: Int, seeds: [UInt16], into out: inout [UInt8], at place: Int, on set: InstructionSet
+    ) -> Int {
         precondition(lanes == 32 || lanes == 64 || lanes == 128, "\(lanes) lanes")
+        precondition(seeds.isEmpty || seeds.count == lanes, "\(seeds.count) seeds of \(lanes) lanes")
+        precondition(seeds.allSatisfy { $0 < 1 << Self.seedBits }, "a seed of more than \(Self.seedBits) bits")
         precondition(symbols <= input.count, "\(symbols) symbols of \(input.count)")
         let room = Self.bound(symbols, lanes: lanes) + SymbolSlack.bytes
         precondition(place >= 0 && place + room <= out.count, "\(room) bytes at \(place) of \(out.count)")
         return unsafe input.withUnsafeBufferPointer { input in
-            unsafe out.withUnsafeMutableBufferPointer { out in
-                guard let from = input.baseAddress, let to = out.baseAddress else { return 0 }
-                return unsafe ck_rans_encode(set.cSet, lanes, from, runs, runs.count, to + place)
+            unsafe seeds.withUnsafeBufferPointer { seeds in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    guard let from = input.baseAddress, let to = out.baseAddress else { return 0 }
+                    return unsafe ck_rans_encode(
+                        set.cSet, lanes, from, runs, runs.count, seeds.isEmpty ? nil : seeds.baseAddress, to + place)
+                }
             }
         }
     }
 
-    /// Fills the first `symbols` of `out`; false when `bytes[range]` are no such coding. The slack stands before and behind the range.
-    package func decode(_ bytes: [UInt8], _ range: Range<Int>, lanes: Int, into out: inout [UInt8], on set: InstructionSet) -> Bool {
+    /// Fills the first `symbols` of `out` but for those that are skipped, and `seeds`, a number for each lane or empty; false when
+    /// `bytes[range]` are no such coding. The slack stands before and behind the range.
+    package func decode(
+        _ bytes: [UInt8], _ range: Range<Int>, lanes: Int, seeds: inout [UInt16], into out: inout [UInt8], on set: InstructionSet
+    ) -> Bool {
         precondition(lanes == 32 || lanes == 64 || lanes == 128, "\(lanes) lanes")
+        precondition(seeds.isEmpty || seeds.count == lanes, "\(seeds.count) seeds of \(lanes) lanes")
         precondition(symbols <= out.count, "\(symbols) symbols of \(out.count)")
         precondition(
             range.lowerBound >= SymbolSlack.bytes && range.upperBound + SymbolSlack.bytes <= bytes.count, "bytes \(range) of \(bytes.count)"
         )
         return unsafe bytes.withUnsafeBufferPointer { bytes in
-            unsafe out.withUnsafeMutableBufferPointer { out in
-                guard let from = bytes.baseAddress, let to = out.baseAddress else { return false }
-                return unsafe ck_rans_decode(set.cSet, lanes, from + range.lowerBound, range.count, runs, runs.count, to)
+            unsafe seeds.withUnsafeMutableBufferPointer { seeds in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    guard let from = bytes.baseAddress, let to = out.baseAddress else { return false }
+                    return unsafe ck_rans_decode(
+                        set.cSet, lanes, from + range.lowerBound, range.count, runs, runs.count, to, seeds.isEmpty ? nil : seeds.baseAddress)
+                }
             }
         }
     }

@@ -63,11 +63,13 @@ package enum SymbolPlanes {
         }
     }
 
-    package static func zero(_ bytes: inout [UInt8], _ range: Range<Int>) {
+    package static func zero(_ bytes: inout [UInt8], _ range: Range<Int>) { fill(&bytes, range, with: 0) }
+
+    package static func fill(_ bytes: inout [UInt8], _ range: Range<Int>, with byte: UInt8) {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "bytes \(range) of \(bytes.count)")
         unsafe bytes.withUnsafeMutableBufferPointer { bytes in
             guard let base = bytes.baseAddress else { return }
-            unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
+            unsafe (base + range.lowerBound).update(repeating: byte, count: range.count)
         }
     }
 

@@ -133,7 +133,7 @@ import Testing
         }
         let heading = 2 + Int(bytes[1])
         #expect(try Self.reason([]) == "0 bytes are left of the header; 1 were expected")
-        #expect(try changed(0, 2) == "a block of version 2; 1 was expected")
+        #expect(try changed(0, 3) == "a block of version 3; 2 was expected")
         #expect(try changed(1, 200).contains("200 were expected") || changed(1, 200).contains("name no profile"))
         #expect(try changed(2, 9).contains("name no profile"))
         #expect(try changed(heading, 3) == "a block with 3 layers; 2 was expected")
@@ -180,7 +180,7 @@ import Testing
         let bare = try KeyValueCalibration(geometry: geometry, headScores: [1, 2], digest: 0)
         #expect(try reason("kvserve-default", geometry, nil) == "it needs a calibration with head scores")
         #expect(try reason("kvserve-default", geometry, bare) == "none")
-        #expect(try reason("pca/ec(k1,v1,rd)/rans", geometry, bare) == "it needs a calibration with bases, step factors")
+        #expect(try reason("pca/ec(k1,v1,rd,rms)/rans", geometry, bare) == "it needs a calibration with bases, step factors")
         #expect(
             try reason("lossless", KeyValueGeometry(layers: 1, heads: 2, dimension: 8, type: .f32), nil)
                 == "KV is f32 here; bf16 was expected")

@@ -18,7 +18,7 @@ import Testing
         #expect(sizes.header < 64)
     }
 
-    @Test(arguments: ["none/mm(k6,v4)/rans", "had/mm(k12,v8)/rans", "had/mm(k8,v5)/rans(channel)", "had/mm(k40,v255)/rans"])
+    @Test(arguments: ["none/mm(k6,v4)/rans", "had/mm(k4,v3)/rans", "had/mm(k12,v8)/rans", "had/mm(k8,v5)/rans(channel)", "had/mm(k40,v255)/rans"])
     func `entropy coded symbols take two hundredths more than their entropy at most`(text: String) throws {
         let sample = try KeyValueSample(layers: 1)
         let profile = try KeyValueProfile(text)

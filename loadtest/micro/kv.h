@@ -118,22 +118,22 @@ static void runs_of(Runs runs, const ck_rans_table *table) {
 static void kv_encode(void) {
     Runs runs;
     runs_of(runs, kv.few_table);
-    kv.coded_bytes = ck_rans_encode(isa, KV_LANES, kv.symbols, runs, kv.parts, kv.coded + CK_KV_SLACK);
+    kv.coded_bytes = ck_rans_encode(isa, KV_LANES, kv.symbols, runs, kv.parts, NULL, kv.coded + CK_KV_SLACK);
 }
 static void kv_decode(void) {
     Runs runs;
     runs_of(runs, kv.few_table);
-    if (!ck_rans_decode(isa, KV_LANES, kv.coded + CK_KV_SLACK, kv.coded_bytes, runs, kv.parts, kv.symbols)) abort();
+    if (!ck_rans_decode(isa, KV_LANES, kv.coded + CK_KV_SLACK, kv.coded_bytes, runs, kv.parts, kv.symbols, NULL)) abort();
 }
 static void kv_encode_many(void) {
     Runs runs;
     runs_of(runs, kv.many_table);
-    kv.many_bytes = ck_rans_encode(isa, KV_LANES, kv.many, runs, kv.parts, kv.many_coded + CK_KV_SLACK);
+    kv.many_bytes = ck_rans_encode(isa, KV_LANES, kv.many, runs, kv.parts, NULL, kv.many_coded + CK_KV_SLACK);
 }
 static void kv_decode_many(void) {
     Runs runs;
     runs_of(runs, kv.many_table);
-    if (!ck_rans_decode(isa, KV_LANES, kv.many_coded + CK_KV_SLACK, kv.many_bytes, runs, kv.parts, kv.many)) abort();
+    if (!ck_rans_decode(isa, KV_LANES, kv.many_coded + CK_KV_SLACK, kv.many_bytes, runs, kv.parts, kv.many, NULL)) abort();
 }
 static void kv_copy(void) { memcpy(kv.copy, kv.panels, kv.parts * kv.each * 2); }
 

@@ -158,18 +158,24 @@ void ck_rans_fit(const ck_rans_logs *logs, const uint32_t *counts, size_t symbol
 
 typedef struct ck_rans_run {
     const ck_rans_table *table;
+    uint32_t skip;                          // symbols in front of it that are not coded
     uint32_t count;
 } ck_rans_run;
+
+#define CK_RANS_SEED_BITS 15                // what a lane can hold beside symbols, in its first state
 
 /// Bytes that coding `count` symbols takes at most.
 size_t ck_rans_bound(size_t count, size_t lanes);
 
-/// lanes: 32, 64 or 128. Every symbol has a frequency in its table. `out` has the bound and CK_KV_SLACK. Returns the bytes.
-size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck_rans_run *runs, size_t count, uint8_t *out);
+/// lanes: 32, 64 or 128. Every symbol has a frequency in its table. `seeds`: a number below 2^15 for each lane that the decoder gets back, for nothing
+/// but the room of its bits; NULL: zeros. `out` has the bound and CK_KV_SLACK. Returns the bytes.
+size_t ck_rans_encode(ck_isa isa, size_t lanes, const uint8_t *symbols, const ck_rans_run *runs, size_t count, const uint16_t *seeds,
+                      uint8_t *out);
 
-/// Fills `symbols`, as many as the runs say, from anybody's bytes; false if they are no such coding (then `symbols` holds anything). Reads
-/// CK_KV_SLACK before and behind `in` at most, whose values do not matter.
-bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols);
+/// Fills `symbols`, as many as the runs code, and `seeds` (NULL: they must be zeros), from anybody's bytes; false if they are no such coding (then both
+/// hold anything). Reads CK_KV_SLACK before and behind `in` at most, whose values do not matter.
+bool ck_rans_decode(ck_isa isa, size_t lanes, const uint8_t *in, size_t bytes, const ck_rans_run *runs, size_t count, uint8_t *symbols,
+                    uint16_t *seeds);
 
 /// Adds to counts[s] how many symbols are s.
 void ck_kv_count(ck_isa isa, const uint8_t *symbols, size_t count, uint32_t counts[256]);

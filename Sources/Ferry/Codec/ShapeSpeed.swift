@@ -21,8 +21,9 @@ struct ShapeSpeed {
     let threadSpeed: Double
     let figures: [Figure]
 
-    /// Passes, of which the median counts.
+    /// Passes, of which the median counts: so many, and so many seconds, at least.
     private static let passes = 9
+    private static let seconds = 0.5
 
     init(_ synthetic: SyntheticModel, tokens: Int, profiles: [NamedProfile], on set: InstructionSet, progress: (Double) -> Void) throws {
         let model = synthetic.configuration.shape
@@ -38,8 +39,10 @@ struct ShapeSpeed {
             let prompt = made.prompt
             try trip.take(prompt)
             var speeds: (encode: [Double], decode: [Double]) = ([], [])
-            for _ in 0..<Self.passes {
+            var spent = 0.0
+            while speeds.encode.count < Self.passes || spent < Self.seconds {
                 let seconds = try trip.time(prompt, clock: clock)
+                spent += seconds.encode + seconds.decode
                 speeds.encode.append(Double(prompt.rawBytes) / seconds.encode / 1e9)
                 speeds.decode.append(Double(prompt.rawBytes) / seconds.decode / 1e9)
                 copies.append(Self.copy(prompt, clock))
