@@ -36,6 +36,12 @@ final class BlockPipeline {
                 throw KeyValueProfileError(profile.text, "it needs a calibration with \(CalibrationNeeds.bases)")
             }
             transform = PrincipalTransform(calibration)
+        case .joint:
+            guard let calibration, calibration.has.contains(.jointBases) else {
+                throw KeyValueProfileError(profile.text, "it needs a calibration with \(CalibrationNeeds.jointBases)")
+            }
+            scratch.widen()
+            transform = JointTransform(calibration)
         }
         let isEntropyCoded = profile.coder == .rans || profile.coder == .channelRans
         switch profile.quantiser {
@@ -84,17 +90,27 @@ final class BlockPipeline {
             for head in 0..<frame.heads {
                 memory.load(place(frame, head, block, coded), pages: pages, into: &scratch.planes, frame.shape(head), on: scratch.set)
             }
-            transform.apply(to: &frame, scratch)
-            if let deadzone = quantiser as? DeadzoneQuantiser, case .deadzone(let settings) = profile.quantiser {
-                deadzone.settle(&plan[side], frame, isRelative: settings.isRelative, scratch)
+            guard transform.layout == .joint else {
+                transform.apply(to: &frame, scratch)
+                quantise(frame, quantiser, &plan[side])
+                continue
             }
-            guard frame.rows > 0 else { continue }
-            quantiser.encode(frame, &plan[side], scratch)
-            quantiser.appendRuns(frame, plan[side], to: &scratch.runs)
+            guard side == .values else { continue }
+            transform.apply(to: &frame, scratch)
+            for each in KeyValueSide.allCases { quantise(self.frame(each, block, coded), quantiser, &plan[each]) }
         }
         precondition(
             scratch.plannedSymbols == scratch.symbolCount, "\(scratch.symbolCount) symbols; \(scratch.plannedSymbols) were planned")
         symbols.encode(scratch)
+    }
+
+    private func quantise(_ frame: SideFrame, _ quantiser: any BlockQuantiser, _ plan: inout LayerPlan.Side) {
+        if let deadzone = quantiser as? DeadzoneQuantiser, case .deadzone(let settings) = profile.quantiser {
+            deadzone.settle(&plan, frame, isRelative: settings.isRelative, scratch)
+        }
+        guard frame.rows > 0 else { return }
+        quantiser.encode(frame, &plan, scratch)
+        quantiser.appendRuns(frame, plan, to: &scratch.runs)
     }
 
     private func unpack(_ block: KeyValueBlock, _ ranges: [Range<Int>], pages: [Int32], of memory: KeyValueMemory) -> Int {
@@ -160,10 +176,20 @@ final class BlockPipeline {
             frame.rows = transform.rows(of: frame.tokens)
             try transform.read(&frame, scratch, from: &statistics)
             if frame.rows > 0 { try quantiser.decode(frame, plan[side], scratch, from: &statistics) }
-            transform.revert(&frame, scratch)
-            for head in 0..<frame.heads {
-                memory.store(scratch.planes, frame.shape(head), to: place(frame, head, block, coded), pages: pages, on: scratch.set)
+            guard transform.layout == .joint else {
+                transform.revert(&frame, scratch)
+                store(frame, block, coded, pages: pages, into: memory)
+                continue
             }
+            guard side == .values else { continue }
+            transform.revert(&frame, scratch)
+            for each in KeyValueSide.allCases { store(self.frame(each, block, coded), block, coded, pages: pages, into: memory) }
+        }
+    }
+
+    private func store(_ frame: SideFrame, _ block: KeyValueBlock, _ coded: Range<Int>, pages: [Int32], into memory: KeyValueMemory) {
+        for head in 0..<frame.heads {
+            memory.store(scratch.planes, frame.shape(head), to: place(frame, head, block, coded), pages: pages, on: scratch.set)
         }
     }
 
@@ -182,7 +208,7 @@ final class BlockPipeline {
     private func frame(_ side: KeyValueSide, _ block: KeyValueBlock, _ coded: Range<Int>) -> SideFrame {
         var frame = SideFrame(
             side, of: block.layer, position: block.firstToken + coded.lowerBound, tokens: coded.count, geometry: scratch.geometry)
-        frame.isMixed = transform.isMixed
+        frame.layout = transform.layout
         return frame
     }
 

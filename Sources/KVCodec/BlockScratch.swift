@@ -7,7 +7,7 @@ final class BlockScratch {
     /// Elements of one side of the greatest block.
     let sideElements: Int
 
-    /// One side of a block, and room for a second copy.
+    /// One side of a block, and room for a second copy; both sides after `widen`.
     var planes: [Float]
     var spare: [Float]
     /// Parameters of rows and columns; behind `parameterRoom` of them there is room for one more set.
@@ -57,7 +57,7 @@ final class BlockScratch {
         spare = planes
         let room = parameterRoom + max(tokens, dimension)
         numbers = Parameters(room)
-        let most = max(tokens, heads * dimension)
+        let most = max(tokens, 2 * heads * dimension)
         (ones, zeros) = (Array(repeating: 1, count: most), Array(repeating: 0, count: most))
         channelOctaves = Array(repeating: 0, count: heads * dimension / 2)
         let groups = (tokens + AnchorDelta.group - 1) / AnchorDelta.group
@@ -73,6 +73,13 @@ final class BlockScratch {
         let codedRoom = 6 * sideElements + 4096 + 2 * symbols.count
         coded = Array(repeating: 0, count: codedRoom)
         exactBytes = Array(repeating: 0, count: 4 * sideElements + 4 * sideElements / 64 + 65536)
+    }
+
+    /// Makes room for both sides side by side.
+    func widen() {
+        guard planes.count < 2 * sideElements else { return }
+        planes = Array(repeating: 0, count: 2 * sideElements)
+        spare = planes
     }
 
     func begin() {
@@ -147,7 +154,7 @@ struct SymbolRun {
 /// One side of a block on its way between elements and symbols.
 struct SideFrame {
     let layer: Int
-    let side: KeyValueSide
+    private(set) var side: KeyValueSide
     let geometry: KeyValueGeometry
     /// The position of the first token.
     let position: Int
@@ -155,8 +162,16 @@ struct SideFrame {
     let tokens: Int
     /// Of a plane; fewer than tokens behind a transform that takes some out.
     var rows: Int
-    /// Whether the heads of a token stand side by side.
-    var isMixed = false
+    var layout = Layout.apart
+
+    enum Layout {
+        /// Head by head.
+        case apart
+        /// The heads of a token side by side.
+        case mixed
+        /// The keys of all heads of a token, then its values.
+        case joint
+    }
 
     init(_ side: KeyValueSide, of layer: Int, position: Int, tokens: Int, geometry: KeyValueGeometry) {
         (self.side, self.layer, self.position, self.tokens, self.geometry) = (side, layer, position, tokens, geometry)
@@ -168,11 +183,28 @@ struct SideFrame {
 
     /// The plane [rows][dimension] of a head.
     func shape(_ head: Int) -> PlaneShape {
-        isMixed
-            ? PlaneShape(offset: head * dimension, rows: rows, columns: dimension, stride: heads * dimension)
-            : PlaneShape(offset: head * tokens * dimension, rows: rows, columns: dimension, stride: dimension)
+        switch layout {
+        case .apart: PlaneShape(offset: head * tokens * dimension, rows: rows, columns: dimension, stride: dimension)
+        case .mixed, .joint:
+            PlaneShape(offset: whole.offset + head * dimension, rows: rows, columns: dimension, stride: whole.stride)
+        }
     }
 
-    /// All heads of mixed planes at once.
-    var whole: PlaneShape { PlaneShape(rows: rows, columns: heads * dimension, stride: heads * dimension) }
+    /// All heads of the side at once, where they are not apart.
+    var whole: PlaneShape {
+        let channels = heads * dimension
+        return layout == .joint
+            ? PlaneShape(offset: side == .keys ? 0 : channels, rows: rows, columns: channels, stride: 2 * channels)
+            : PlaneShape(rows: rows, columns: channels, stride: channels)
+    }
+
+    /// The other side's frame.
+    func beside(_ side: KeyValueSide) -> SideFrame {
+        var frame = self
+        frame.side = side
+        return frame
+    }
+
+    /// Both sides of joint planes.
+    var both: PlaneShape { PlaneShape(rows: rows, columns: 2 * heads * dimension, stride: 2 * heads * dimension) }
 }

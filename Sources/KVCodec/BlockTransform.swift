@@ -5,8 +5,8 @@ protocol BlockTransform {
     /// How many rows are left of `tokens`.
     func rows(of tokens: Int) -> Int
 
-    /// Whether planes have the heads of a token side by side.
-    var isMixed: Bool { get }
+    /// How planes stand. Where they are joint, `apply` and `revert` are called once, for the last side, and change both.
+    var layout: SideFrame.Layout { get }
 
     /// Changes the planes; adds what the way back needs to the statistics.
     func apply(to frame: inout SideFrame, _ scratch: BlockScratch)
@@ -20,7 +20,7 @@ protocol BlockTransform {
 
 extension BlockTransform {
     func rows(of tokens: Int) -> Int { tokens }
-    var isMixed: Bool { false }
+    var layout: SideFrame.Layout { .apart }
     func read(_ frame: inout SideFrame, _ scratch: BlockScratch, from statistics: inout ByteCursor) throws(KeyValueBlockError) {}
 }
 

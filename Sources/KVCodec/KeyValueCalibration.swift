@@ -9,13 +9,21 @@ package struct KeyValueCalibration: Sendable {
         /// [C][C]: channel times component. Components are in the order in which they are coded, `dimension` to a head's place.
         package let matrix: [Float]
         /// [C][C]: component times channel.
-        let transposed: [Float]
+        package let inverse: [Float]
 
         package init(mean: [Float], matrix: [Float]) {
-            self.mean = mean
-            self.matrix = matrix
             let count = mean.count
-            transposed = matrix.count == count * count ? (0..<matrix.count).map { matrix[$0 % count * count + $0 / count] } : []
+            let transposed = matrix.count == count * count ? (0..<matrix.count).map { matrix[$0 % count * count + $0 / count] } : []
+            (self.mean, self.matrix, inverse) = (mean, matrix, transposed)
+        }
+
+        /// In units: channels are divided by theirs before the basis, and multiplied behind it.
+        package init(mean: [Float], orthonormal matrix: [Float], units: [Float]) {
+            let plain = Basis(mean: mean, matrix: matrix)
+            let count = mean.count
+            self.mean = mean
+            self.matrix = plain.matrix.indices.map { plain.matrix[$0] / units[$0 / count] }
+            inverse = plain.inverse.indices.map { plain.inverse[$0] * units[$0 % count] }
         }
     }
 
@@ -24,6 +32,8 @@ package struct KeyValueCalibration: Sendable {
     package let headScores: [Float]
     /// [layer][side]; or empty.
     package let bases: [Basis]
+    /// [layer], C being the channels of keys, then of values; or empty.
+    package let joint: [Basis]
     /// What steps are multiplied by: [layer][side][head]; or empty.
     package let stepFactors: [Float]
     /// Radians per position of each rotated pair (i, i + half) of a head's keys; or empty when keys have no rotary position.
@@ -32,7 +42,7 @@ package struct KeyValueCalibration: Sendable {
     package let digest: UInt64
 
     package init(
-        geometry: KeyValueGeometry, headScores: [Float] = [], bases: [Basis] = [], stepFactors: [Float] = [],
+        geometry: KeyValueGeometry, headScores: [Float] = [], bases: [Basis] = [], joint: [Basis] = [], stepFactors: [Float] = [],
         rotaryFrequencies: [Float] = [],
         digest: UInt64
     ) throws(KeyValueCalibrationError) {
@@ -43,16 +53,11 @@ package struct KeyValueCalibration: Sendable {
         guard bases.isEmpty || bases.count == layers * 2 else {
             throw KeyValueCalibrationError("\(bases.count) bases; \(layers * 2) were expected")
         }
-        for (index, basis) in bases.enumerated() {
-            guard basis.mean.count == channels else {
-                throw KeyValueCalibrationError("mean \(index) has \(basis.mean.count) numbers; \(channels) were expected")
-            }
-            try Self.check("mean \(index)", basis.mean, channels)
-            guard basis.matrix.count == channels * channels else {
-                throw KeyValueCalibrationError("basis \(index) has \(basis.matrix.count) numbers; \(channels * channels) were expected")
-            }
-            try Self.check("basis \(index)", basis.matrix, channels * channels)
+        guard joint.isEmpty || joint.count == layers else {
+            throw KeyValueCalibrationError("\(joint.count) joint bases; \(layers) were expected")
         }
+        for (index, basis) in bases.enumerated() { try Self.check("", index, basis, channels) }
+        for (index, basis) in joint.enumerated() { try Self.check("joint ", index, basis, 2 * channels) }
         guard rotaryFrequencies.count * 2 <= geometry.dimension, rotaryFrequencies.allSatisfy(\.isFinite) else {
             throw KeyValueCalibrationError(
                 "\(rotaryFrequencies.count) rotary frequencies; finite ones, at most \(geometry.dimension / 2), were expected")
@@ -60,9 +65,23 @@ package struct KeyValueCalibration: Sendable {
         self.geometry = geometry
         self.headScores = headScores
         self.bases = bases
+        self.joint = joint
         self.stepFactors = stepFactors
         self.rotaryFrequencies = rotaryFrequencies
         self.digest = digest
+    }
+
+    private static func check(_ kind: String, _ index: Int, _ basis: Basis, _ channels: Int) throws(KeyValueCalibrationError) {
+        guard basis.mean.count == channels else {
+            throw KeyValueCalibrationError("\(kind)mean \(index) has \(basis.mean.count) numbers; \(channels) were expected")
+        }
+        try check("\(kind)mean \(index)", basis.mean, channels)
+        for matrix in [basis.matrix, basis.inverse] {
+            guard matrix.count == channels * channels else {
+                throw KeyValueCalibrationError("\(kind)basis \(index) has \(matrix.count) numbers; \(channels * channels) were expected")
+            }
+            try check("\(kind)basis \(index)", matrix, channels * channels)
+        }
     }
 
     private static func check(_ name: String, _ values: [Float], _ count: Int) throws(KeyValueCalibrationError) {
@@ -76,6 +95,7 @@ package struct KeyValueCalibration: Sendable {
         var parts: CalibrationNeeds = []
         if !headScores.isEmpty { parts.insert(.headScores) }
         if !bases.isEmpty { parts.insert(.bases) }
+        if !joint.isEmpty { parts.insert(.jointBases) }
         if !stepFactors.isEmpty { parts.insert(.stepFactors) }
         return parts
     }

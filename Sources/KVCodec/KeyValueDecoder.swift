@@ -54,7 +54,7 @@ package final class KeyValueDecoder {
         var header = ByteCursor("header", scratch.input, slack..<slack + payload.byteCount)
         let pipeline = try self.pipeline(BlockHeading.profile(&header))
         try BlockHeading.check(block, pipeline.profile, geometry, &header)
-        if pipeline.profile.transform == .principal { try checkDigest(&header) }
+        if pipeline.profile.transform.isCalibrated { try checkDigest(&header) }
         let plan = try self.plan(block, pipeline.profile, &header)
         let sections = try sections(&header)
         try pipeline.decode(block, plan, sections, pages: pages, into: memory)

@@ -47,7 +47,7 @@ package final class KeyValueEncoder {
         let scratch = pipeline.scratch
         header.removeAll(keepingCapacity: true)
         BlockHeading.write(block, profile, profileBytes, geometry, to: &header)
-        if profile.transform == .principal, let calibration {
+        if profile.transform.isCalibrated, let calibration {
             for shift in 0..<8 { header.append(UInt8(truncatingIfNeeded: calibration.digest >> (8 * UInt64(shift)))) }
         }
         if !block.coded(profile).isEmpty {

@@ -10,9 +10,9 @@ package enum KeyValuePreset {
         ("cachegen-2", "none/sym(k31:15@.32,v31:15@.15,bf16)/rans(channel)"),
         ("cachegen-3", "none/sym(k31,v31,bf16)/rans(channel)"),
         ("kvserve-default", "none/mm(k12:6,v8:4,r.8)/rans"),
-        ("ferry-fine", "pca/ec(k.4,v.4,rms)/rans(channel)/s4"),
-        ("ferry-balanced", "pca/ec(k.8,v.8,rms)/rans(channel)/s4"),
-        ("ferry-small", "pca/ec(k1.5,v1.5,rms,z.4,p.05)/rans(channel)/s4"),
+        ("ferry-fine", "joint/ec(k.3,v.3,z.4)/rans(channel)"),
+        ("ferry-balanced", "joint/ec(k.6,v.6,z.4)/rans(channel)"),
+        ("ferry-small", "joint/ec(k1.5,v1.5,z.4)/rans(channel)"),
     ]
 
     static func text(of name: String) -> String? { all.first { $0.name == name }?.profile }

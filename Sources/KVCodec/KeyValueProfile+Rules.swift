@@ -4,6 +4,11 @@ extension KeyValueProfile {
     var violation: String? {
         if !(0...128).contains(sinks) { return "s\(sinks): 1 to 128 first tokens were expected" }
         if !(0...4096).contains(recent) { return "w\(recent): 1 to 4096 recent tokens were expected" }
+        if transform == .joint {
+            guard case .deadzone(let deadzone) = quantiser, !deadzone.isRelative, !deadzone.isAllocated else {
+                return "joint has units of its own; ec without rms and rd was expected"
+            }
+        }
         switch quantiser {
         case .none: return losslessViolation
         case .fp8: return coder == .pack ? "pack has nothing to do with symbols of eight bits; raw was expected" : lossyViolation

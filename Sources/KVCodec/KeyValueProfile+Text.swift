@@ -16,8 +16,14 @@ extension KeyValueProfile.Transform {
         case .scaledHadamard: "shad"
         case .anchors: "anchor"
         case .principal: "pca"
+        case .joint: "joint"
         }
     }
+}
+
+extension KeyValueProfile.Transform {
+    /// Whether a block names the calibration that it needs.
+    var isCalibrated: Bool { self == .principal || self == .joint }
 }
 
 extension KeyValueProfile.Coder {

@@ -13,6 +13,8 @@ package struct KeyValueProfile: Hashable, Sendable, CustomStringConvertible {
         case anchors = 3
         /// A calibrated basis across the heads of a layer, of keys with their rotary position undone.
         case principal = 4
+        /// A calibrated basis across keys and values of all heads, in units that are as dear to the model in each of them.
+        case joint = 5
     }
 
     package enum Coder: UInt8, Sendable, CaseIterable {
@@ -60,7 +62,7 @@ package struct KeyValueProfile: Hashable, Sendable, CustomStringConvertible {
 
     /// What a calibration must hold for encoding.
     package var needs: CalibrationNeeds {
-        var needs: CalibrationNeeds = transform == .principal ? .bases : []
+        var needs: CalibrationNeeds = transform == .principal ? .bases : transform == .joint ? .jointBases : []
         switch quantiser {
         case .none, .fp8, .bounded: break
         case .uniform(let uniform):
@@ -79,13 +81,17 @@ package struct CalibrationNeeds: OptionSet, Hashable, Sendable, CustomStringConv
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
     package static let headScores = CalibrationNeeds(rawValue: 1)
-    /// Means, bases and rotary frequencies. The only part that decoding needs too.
+    /// Means, bases and rotary frequencies. Decoding needs them too.
     package static let bases = CalibrationNeeds(rawValue: 2)
     /// Of a rate-distortion allocation.
     package static let stepFactors = CalibrationNeeds(rawValue: 4)
+    /// The same as bases, across keys and values. Decoding needs them too.
+    package static let jointBases = CalibrationNeeds(rawValue: 8)
 
     package var description: String {
-        let names: [(CalibrationNeeds, String)] = [(.headScores, "head scores"), (.bases, "bases"), (.stepFactors, "step factors")]
+        let names: [(CalibrationNeeds, String)] = [
+            (.headScores, "head scores"), (.bases, "bases"), (.stepFactors, "step factors"), (.jointBases, "joint bases"),
+        ]
         return names.filter { contains($0.0) }.map(\.1).joined(separator: ", ")
     }
 }

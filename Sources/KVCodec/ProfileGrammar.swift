@@ -14,7 +14,7 @@ struct ProfileGrammar {
     mutating func profile() throws(KeyValueProfileError) -> KeyValueProfile {
         guard bytes.count <= Self.longest else { throw error("more than \(Self.longest) bytes") }
         let transform = try word(
-            KeyValueProfile.Transform.allCases.map { ($0.word, $0) }, or: "a transform: none, had, shad, anchor or pca; or a preset's name")
+            KeyValueProfile.Transform.allCases.map { ($0.word, $0) }, or: "a transform: none, had, shad, anchor, pca or joint; or a preset's name")
         try expect("/")
         let quantiser = try self.quantiser()
         try expect("/")

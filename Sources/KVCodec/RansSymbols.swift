@@ -18,6 +18,15 @@ final class RansSymbols: SymbolCoder {
         case channels = 4
         /// 15 bytes: frequencies of 256 for pairs of symbols, each below 4; the last one is what is left.
         case pairs = 5
+        /// The number of a table of the family and a number: of how many more channels it is, until all have one.
+        case stretches = 6
+    }
+
+    /// Channels in a row that share a table.
+    private struct Stretch {
+        var table: Int
+        var cost: Int
+        var channels: Int
     }
 
     /// What a run came to.
@@ -53,6 +62,8 @@ final class RansSymbols: SymbolCoder {
     private var coarse = [UInt16](repeating: 0, count: 256)
     private var pairs = [UInt16](repeating: 0, count: 16)
     private var choices: [UInt8] = []
+    private var stretches: [Stretch] = []
+    private var stretchCounts = [UInt32](repeating: 0, count: 256)
     /// Of each run that is not empty.
     private var outcomes: [Outcome] = []
     /// What the tables code: pieces with a table each.
@@ -211,7 +222,7 @@ final class RansSymbols: SymbolCoder {
             writeInline(run.alphabet, to: &scratch.tables)
             number = slot()
             precondition(tables.prepare(number, bits: 12, frequencies: frequencies, symbols: run.alphabet), "frequencies of 12 bits")
-        case .single, .channels, .pairs: preconditionFailure("chosen above")
+        case .single, .channels, .pairs, .stretches: preconditionFailure("chosen above")
         }
         appendPart(number, count: run.count)
     }
@@ -228,25 +239,55 @@ final class RansSymbols: SymbolCoder {
         return found
     }
 
-    /// Codes the run by channels if that takes fewer bits than `cost`.
+    /// Codes the run by channels if that takes fewer bits than `cost`. Components of a basis fall off smoothly: those in a row that one table
+    /// suits share it.
     private func channelsPay(_ run: SymbolRun, below cost: Int, _ scratch: BlockScratch) -> Bool {
         let member = self.member(run)
         let columns = run.count / run.rows
         choices.removeAll(keepingCapacity: true)
-        var sum = 8 * Self.bit * columns
+        stretches.removeAll(keepingCapacity: true)
+        var (apart, together) = (8 * Self.bit * columns, 0)
         for column in 0..<columns {
             Self.clear(&channelCounts)
             let start = partSymbols + column * run.rows
             scratch.set.count(scratch.turned, start..<start + run.rows, into: &channelCounts)
             let found = members[member].family.best(channelCounts)
-            sum += found.cost
+            apart += found.cost
             choices.append(UInt8(found.table))
-            if sum >= cost { return false }
+            together = run.style == .deadzone ? together + join(found, run.alphabet, members[member].family) : .max
+            if min(apart, together) >= cost { return false }
         }
-        scratch.tables.append(Form.channels.rawValue)
-        scratch.tables.append(contentsOf: choices)
-        for choice in choices { appendPart(table(Int(choice), of: member), count: run.rows) }
+        if apart <= together {
+            scratch.tables.append(Form.channels.rawValue)
+            scratch.tables.append(contentsOf: choices)
+            for choice in choices { appendPart(table(Int(choice), of: member), count: run.rows) }
+        } else {
+            scratch.tables.append(Form.stretches.rawValue)
+            for stretch in stretches {
+                scratch.tables.append(UInt8(stretch.table))
+                scratch.tables.append(varint: stretch.channels - 1)
+                appendPart(table(stretch.table, of: member), count: stretch.channels * run.rows)
+            }
+        }
         return true
+    }
+
+    /// Table and length of a stretch.
+    private static let stretchCost = 16 * bit
+
+    /// Adds the channel in `channelCounts` to the last stretch or begins another; returns what that adds to the cost.
+    private func join(_ own: (table: Int, cost: Int), _ alphabet: Int, _ family: SymbolFamily) -> Int {
+        if let last = stretches.last {
+            for symbol in 0..<alphabet { stretchCounts[symbol] += channelCounts[symbol] }
+            let shared = family.best(stretchCounts)
+            if shared.cost - last.cost <= own.cost + Self.stretchCost {
+                stretches[stretches.count - 1] = Stretch(table: shared.table, cost: shared.cost, channels: last.channels + 1)
+                return shared.cost - last.cost
+            }
+        }
+        for symbol in 0..<alphabet { stretchCounts[symbol] = channelCounts[symbol] }
+        stretches.append(Stretch(table: own.table, cost: own.cost, channels: 1))
+        return own.cost + Self.stretchCost
     }
 
     // MARK: Pairs
@@ -397,6 +438,17 @@ final class RansSymbols: SymbolCoder {
             guard hasChannels(run) else { throw KeyValueBlockError("tables for channels in a run that has none") }
             let member = self.member(run)
             for _ in 0..<run.count / run.rows { appendPart(table(try choice(member, &section), of: member), count: run.rows) }
+        case .stretches:
+            guard hasChannels(run) else { throw KeyValueBlockError("tables for channels in a run that has none") }
+            let member = self.member(run)
+            var left = run.count / run.rows
+            while left > 0 {
+                let number = table(try choice(member, &section), of: member)
+                let more = try section.varint()
+                guard more < left else { throw KeyValueBlockError("a table for \(more + 1) channels; \(left) are left") }
+                appendPart(number, count: (more + 1) * run.rows)
+                left -= more + 1
+            }
         case .pairs:
             guard canPair(run) else { throw KeyValueBlockError("pairs of \(run.count) symbols of an alphabet of \(run.alphabet)") }
             var left = 256
@@ -412,7 +464,7 @@ final class RansSymbols: SymbolCoder {
             }
             appendPart(number, count: run.count / 2)
             outcomes[outcomes.count - 1].isPaired = true
-        case nil: throw KeyValueBlockError("a table of form \(form); 0 to 5 were expected")
+        case nil: throw KeyValueBlockError("a table of form \(form); 0 to 6 were expected")
         }
     }
 

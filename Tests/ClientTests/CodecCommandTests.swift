@@ -46,6 +46,8 @@ import Testing
         #expect(output.contains(path))
         let used = try await run(Self.small + ["--profile", "pca/ec(k.5,v.5,rd,rms)/rans", "--calibration", path, "--json"])
         #expect(used.status == .exit(0), "\(used.complaints)")
+        let joint = try await run(Self.small + ["--profile", "ferry-small", "--calibration", path, "--json"])
+        #expect(joint.status == .exit(0), "\(joint.complaints)")
         // A byte of the text's digest in the header changes nothing but the file's name for itself; a byte of its fingerprint does.
         var bytes = try folder.read("own.safetensors")
         let place = try #require(Data(bytes).range(of: Data("\"fingerprint\":\"".utf8))).upperBound
@@ -56,8 +58,23 @@ import Testing
         #expect(refused.complaints.contains("own.safetensors") && refused.complaints.contains("fingerprint"), "\(refused.complaints)")
     }
 
+    @Test func `speed alone needs no model and no text`() async throws {
+        let (status, output, complaints) = try await run(
+            ["codec", "--shape", "qwen2.5-0.5b", "--prompt", "130", "--profile", "lossless,ferry-balanced", "--json"])
+        #expect(status == .exit(0), "\(complaints)")
+        let figures = try JSON(parsing: output).array ?? []
+        #expect(figures.map { $0["profile"]?.string } == ["lossless", "ferry-balanced"])
+        for figure in figures {
+            #expect((figure["encode_gbps"]?.double ?? 0) > 0 && (figure["decode_gbps"]?.double ?? 0) > 0)
+            #expect(figure["shape"]?.string == "qwen2.5-0.5b" && figure["tokens"]?.integer == 130)
+        }
+    }
+
     static let refusals: [(arguments: [String], status: Int32, says: String)] = [
         (["codec"], 2, "--text"),
+        (["codec", "--shape", "huge"], 2, "llama-1b"),
+        (small + ["--shape", "llama-1b"], 2, "--shape"),
+        (["codec", "--shape", "llama-1b", "--prompt", "9000"], 2, "--prompt"),
         (small + ["--profile", "zip"], 2, "transform"),
         (small + ["--profile", "had/mm(k4:6,v4)/rans"], 2, "4:6"),
         (small + ["--profile", "raw,none/none/pack"], 2, "pack"),

@@ -36,7 +36,7 @@ import Testing
         "had/mm(k12:6,v8:4,r.8)/rans/s70,w6", "none/mm(k4,v4,g8,bf16)/pack", "shad/mm2(k6,v4,g5)/lz4", "anchor/sym(k31,v15)/rans(channel)",
         "none/mm(k5,v6,rd)/rans", "none/eb(k.05,v.02)/rans", "pca/ec(k.6,v.2,rd,rms,z.4,p.05)/rans(channel)", "had/lm(k8,v6)/bits+lz4",
         "anchor/fp8/raw/w8",
-        "none/mm(k4x,v4c)/rans", "none/ec(k.004,v.2)/rans",
+        "none/mm(k4x,v4c)/rans", "none/ec(k.004,v.2)/rans", "joint/ec(k1,v1.5,z.4)/rans(channel)/s3",
     ]
 
     @Test(arguments: profiles)

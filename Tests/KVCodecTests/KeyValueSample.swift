@@ -110,9 +110,21 @@ struct KeyValueSample {
             }
             return KeyValueCalibration.Basis(mean: (0..<channels).map { _ in random.normal() * 0.1 }, matrix: matrix)
         }
+        var other = SeededGenerator(seed: 12)
+        let joint = (0..<geometry.layers).map { _ in
+            let mirror = (0..<2 * channels).map { _ in other.normal() }
+            let square = mirror.reduce(0) { $0 + $1 * $1 }
+            let matrix = (0..<4 * channels * channels).map { index -> Float in
+                let (row, column) = (index / (2 * channels), index % (2 * channels))
+                return (row == column ? 1 : 0) - 2 * mirror[row] * mirror[column] / square
+            }
+            return KeyValueCalibration.Basis(
+                mean: (0..<2 * channels).map { _ in other.normal() * 0.1 }, orthonormal: matrix,
+                units: (0..<2 * channels).map { $0 < channels ? 0.75 : 1.25 })
+        }
         return try KeyValueCalibration(
             geometry: geometry, headScores: random.floats(geometry.layers * geometry.heads),
-            bases: bases, stepFactors: random.floats(geometry.layers * 2 * geometry.heads, in: 0.7...1.4),
+            bases: bases, joint: joint, stepFactors: random.floats(geometry.layers * 2 * geometry.heads, in: 0.7...1.4),
             rotaryFrequencies: (0..<geometry.dimension / 2).map { pow(10000, -2 * Float($0) / Float(geometry.dimension)) },
             digest: 0x1234_5678_9ABC_DEF0)
     }

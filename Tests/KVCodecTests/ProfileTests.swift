@@ -48,6 +48,7 @@ import Testing
         #expect(try KeyValueProfile("lossless").isLossless && KeyValueProfile("raw").isLossless)
         #expect(try !KeyValueProfile("kvserve-default").isLossless && KeyValueProfile("kvserve-default").needs == .headScores)
         #expect(try KeyValueProfile("pca/ec(k1,v1,rd,rms)/rans").needs == [.bases, .stepFactors])
+        #expect(try KeyValueProfile("joint/ec(k1,v1)/rans").needs == .jointBases)
     }
 
     @Test(arguments: [
@@ -73,6 +74,8 @@ import Testing
         ("had/eb(k.1,v.1)/rans", "the transform none"),
         ("none/eb(k0,v.1)/rans", "above 0"), ("none/eb(k.1,v.1)/pack", "eight bits"), ("none/fp8/pack", "eight bits"),
         ("none/ec(k0,v1)/rans", "above 0"), ("pca/ec(k1,v1,rd)/rans", "rd,rms was expected"),
+        ("joint/mm(k6,v6)/rans", "ec without rms"), ("joint/ec(k1,v1,rms)/rans", "ec without rms"),
+        ("joint/none/raw", "ec without rms"),
         ("none/ec(k1,v1,z.6)/rans", "at most .5"), ("none/ec(k1,v1,p.6)/rans", "at most .5"), ("none/lm(k20,v8)/rans", "2 to 16"),
         ("none/lm(k8c,v8)/rans", "for each token"), ("none/ec(k1.0000001,v1)/rans", "up to 6 digits"),
         ("none/ec(k1000,v1)/rans", "up to 3 digits"),

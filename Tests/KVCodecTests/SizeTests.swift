@@ -72,4 +72,63 @@ import Testing
         let all = raw / Double(bytes.count + Self.frame)
         #expect(bare >= 8 && all / bare >= 7.0 / 8, "\(bare) becomes \(all): \(sizes)")
     }
+
+    @Test func `channels in a row whose symbols are alike share a table`() throws {
+        let geometry = KeyValueGeometry(layers: 1, heads: 1, dimension: 64, type: .bf16)
+        let scratch = BlockScratch(geometry, on: .best)
+        let coder = RansSymbols(perChannel: true, geometry: geometry)
+        var random = SeededGenerator(seed: 5)
+        // 128 rows of 64 channels: the first half wide, the second nearly still.
+        scratch.runs = [SymbolRun(alphabet: 16, style: .deadzone, count: 128 * 64, rows: 128, columns: 64, width: 64)]
+        scratch.symbolCount = 128 * 64
+        for index in 0..<128 * 64 {
+            scratch.symbols[index] = index % 64 < 32 ? UInt8(random.next() % 5 + 5) : random.next() % 16 == 0 ? 8 : 7
+        }
+        let symbols = scratch.symbols
+        coder.encode(scratch)
+        // The form; twice a table and a length.
+        #expect(scratch.tables.count <= 1 + 3 * 2 && scratch.tables.first == 6, "\(scratch.tables)")
+        scratch.input = [UInt8](repeating: 0, count: 64) + scratch.coded[..<scratch.codedCount] + [UInt8](repeating: 0, count: 64)
+        SymbolPlanes.zero(&scratch.symbols, 0..<128 * 64)
+        var tables = ByteCursor("tables", scratch.tables, 0..<scratch.tables.count)
+        try coder.decode(scratch, tables: &tables, 64..<64 + scratch.codedCount)
+        #expect(scratch.symbols == symbols)
+        // A length beyond the channels.
+        scratch.tables[2] = 64
+        tables = ByteCursor("tables", scratch.tables, 0..<scratch.tables.count)
+        #expect(throws: KeyValueBlockError.self) { try coder.decode(scratch, tables: &tables, 64..<64 + scratch.codedCount) }
+    }
+
+    @Test func `what both sides share is coded once`() throws {
+        // Values are the keys, so that half of the components of the right basis are nothing.
+        let sample = try KeyValueSample(layers: 1)
+        let block = sample.block()
+        let plain = try KeyValueProfile("none/ec(k.5,v.5)/rans(channel)")
+        let joint = try KeyValueProfile("joint/ec(k.5,v.5)/rans(channel)")
+        let geometry = sample.geometry
+        let channels = geometry.heads * geometry.dimension
+        let half = Float(0.5).squareRoot()
+        var matrix = [Float](repeating: 0, count: 4 * channels * channels)
+        for channel in 0..<channels {
+            matrix[channel * 2 * channels + channel] = half
+            matrix[(channels + channel) * 2 * channels + channel] = half
+            matrix[channel * 2 * channels + channels + channel] = half
+            matrix[(channels + channel) * 2 * channels + channels + channel] = -half
+        }
+        let calibration = try KeyValueCalibration(
+            geometry: geometry,
+            joint: [.init(mean: Array(repeating: 0, count: 2 * channels), orthonormal: matrix, units: Array(repeating: 1, count: 2 * channels))],
+            digest: 1)
+        for head in 0..<geometry.heads {
+            var plane = [Float](repeating: 0, count: 128 * geometry.dimension)
+            let shape = PlaneShape(rows: 128, columns: geometry.dimension, stride: geometry.dimension)
+            func place(_ side: KeyValueSide) -> KeyValuePlace { KeyValuePlace(layer: 0, side: side, head: head, tokens: 0..<128) }
+            sample.memory.load(place(.keys), pages: sample.pages, into: &plane, shape, on: .best)
+            sample.memory.store(plane, shape, to: place(.values), pages: sample.pages, on: .best)
+        }
+        let apart = try sample.encode(plain, block).sizes
+        let together = try sample.encode(joint, block, calibration: calibration).sizes
+        // Half of the symbols say nothing; the others are of numbers greater by the root of two: half a bit more.
+        #expect(Double(together.symbols) < 0.66 * Double(apart.symbols), "\(together), \(apart)")
+    }
 }

@@ -19,6 +19,8 @@ internal import Weights
 /// | `means` | F32 | [layers, 2, C] | of keys before their positions turn them, and of values; absent where C is too much, as the next two |
 /// | `bases` | F16 | [layers, 2, C, C] | component by channel, orthonormal, the greatest variance first |
 /// | `variances` | F32 | [layers, 2, C] | along the components |
+/// | `units` | F32 | [layers, 2] | of keys and values; absent where 2 C is too much, as the next one |
+/// | `joint_bases` | F16 | [layers, 2 C, 2 C] | of keys, then values, in these units: component by channel, orthonormal, the greatest variance first |
 enum CalibrationFile {
     static let name = "kv-calibration.safetensors"
     static let format = "ferry-kv-calibration"
@@ -46,6 +48,12 @@ enum CalibrationFile {
                 ("means", .f32, [layers, 2, channels], findings.means.flatMap(\.self)),
                 ("variances", .f32, [layers, 2, channels], findings.variances.flatMap(\.self)),
                 ("bases", .f16, [layers, 2, channels, channels], findings.vectors.flatMap(\.self))
+            ]
+        }
+        if !findings.jointVectors.isEmpty {
+            tensors += [
+                ("units", .f32, [layers, 2], findings.units),
+                ("joint_bases", .f16, [layers, 2 * channels, 2 * channels], findings.jointVectors.flatMap(\.self)),
             ]
         }
         var draft = try SafetensorsDraft(path: path, tensors: tensors.map { ($0.name, $0.type, $0.shape) }, metadata: metadata)
@@ -97,11 +105,32 @@ enum CalibrationFile {
         guard means.isEmpty == bases.isEmpty else {
             throw CheckpointError(file: path, tensor: means.isEmpty ? "means" : "bases", reason: "it is missing, and the other is there")
         }
+        let units = try tensor("units", .f32, [layers, 2])
+        let joint = try tensor("joint_bases", .f16, [layers, 2 * channels, 2 * channels])
+        guard units.isEmpty == joint.isEmpty, joint.isEmpty || !means.isEmpty else {
+            throw CheckpointError(file: path, tensor: units.isEmpty ? "units" : "joint_bases", reason: "it or means are missing")
+        }
+        guard units.allSatisfy({ $0 > 0 }) else {
+            throw CheckpointError(file: path, tensor: "units", reason: "one is not above 0")
+        }
         let frequencies = try tensor("rotary_frequencies", .f32, [geometry.dimension / 2])
         do {
             return try KeyValueCalibration(
                 geometry: geometry, headScores: tensor("head_scores", .f32, [layers, heads]),
-                bases: means.isEmpty ? [] : (0..<layers * 2).map { try basis($0, means, bases, channels, path) },
+                bases: means.isEmpty
+                    ? []
+                    : (0..<layers * 2).map {
+                        KeyValueCalibration.Basis(
+                            mean: Array(means[$0 * channels..<($0 + 1) * channels]), matrix: try orthonormal($0, "bases", bases, channels, path))
+                    },
+                joint: joint.isEmpty
+                    ? []
+                    : (0..<layers).map { layer in
+                        KeyValueCalibration.Basis(
+                            mean: Array(means[layer * 2 * channels..<(layer + 1) * 2 * channels]),
+                            orthonormal: try orthonormal(layer, "joint_bases", joint, 2 * channels, path),
+                            units: (0..<2 * channels).map { units[layer * 2 + $0 / channels] })
+                    },
                 stepFactors: tensor("step_factors", .f32, [layers, 2, heads]), rotaryFrequencies: frequencies,
                 digest: Digest(of: mapping.bytes).low)
         } catch let error as KeyValueCalibrationError {
@@ -121,9 +150,10 @@ enum CalibrationFile {
         return values
     }
 
-    private static func basis(
-        _ index: Int, _ means: [Float], _ bases: [Float], _ channels: Int, _ path: String
-    ) throws -> KeyValueCalibration.Basis {
+    /// [channel][component] of what is stored as [component][channel].
+    private static func orthonormal(
+        _ index: Int, _ name: String, _ bases: [Float], _ channels: Int, _ path: String
+    ) throws -> [Float] {
         let stored = bases[(index * channels * channels)..<((index + 1) * channels * channels)]
         // Components have length 1, within what F16 rounds.
         for component in 0..<channels {
@@ -131,7 +161,7 @@ enum CalibrationFile {
             let square = stored[start..<(start + channels)].reduce(Float(0)) { $0 + $1 * $1 }
             guard abs(square - 1) < 0.01 else {
                 throw CheckpointError(
-                    file: path, tensor: "bases",
+                    file: path, tensor: name,
                     reason: "component \(component) of basis \(index) has the length \(square.squareRoot()); 1 was expected")
             }
         }
@@ -141,6 +171,6 @@ enum CalibrationFile {
                 matrix[channel * channels + component] = stored[stored.startIndex + component * channels + channel]
             }
         }
-        return KeyValueCalibration.Basis(mean: Array(means[(index * channels)..<((index + 1) * channels)]), matrix: matrix)
+        return matrix
     }
 }

@@ -18,6 +18,10 @@ struct CalibrationFindings {
     var sensitivities: [Float]
     /// [layer][side][head].
     var stepFactors: [Float]
+    /// [layer][side]: errors that do about as much damage; empty where there are no joint vectors.
+    var units: [Float] = []
+    /// [layer] of [component][channel]: of keys and values together, in their units; empty where a model has too many channels.
+    var jointVectors: [[Float]] = []
     var rotaryFrequencies: [Float]
     /// Tokens that were looked at.
     var tokens: Int
@@ -29,12 +33,14 @@ final class Calibrator {
     private let weights: DecoderWeights
     private let team: ThreadTeam
     private var statistics: [ChannelStatistics] = []
+    /// [layer]: of keys and values together.
+    private var jointStatistics: [ChannelStatistics] = []
     /// Sums over the text at hand: [layer][query heads, then KV heads][dimension].
     private var sums: [[Double]] = []
 
     /// Tokens of a stretch of text, as in the recipe of the scores.
     static let stretch = 2048
-    /// Channels of a side at most, for which a basis is computed.
+    /// Channels at most, for which a basis is computed.
     static let mostChannels = 1024
     /// Deviation of the noise over that of the side.
     private static let noise = 0.1
@@ -62,13 +68,14 @@ final class Calibrator {
             Self.cut($0, opening: opening, size: prompts.context - opening.count, count: max(1, stretches / texts.count))
         }
         statistics = (0..<shape.layers * 2).map { _ in ChannelStatistics(channels: channels <= Self.mostChannels ? channels : 0) }
+        jointStatistics = (0..<shape.layers).map { _ in ChannelStatistics(channels: isJoint ? 2 * channels : 0) }
         var scores = [Double](repeating: 0, count: shape.layers * shape.keyValueHeads)
         var seen = 0
         for (index, text) in cut.enumerated() {
             look(at: text)
             seen += text.count
             for (place, score) in headScores(tokens: text.count, frequencies).enumerated() { scores[place] += score / Double(cut.count) }
-            progress(0.3 * Double(index + 1) / Double(cut.count))
+            progress(0.2 * Double(index + 1) / Double(cut.count))
         }
         var findings = CalibrationFindings(
             headScores: scores.map(Float.init), means: [], vectors: [], variances: [], sensitivities: [], stepFactors: [],
@@ -79,14 +86,36 @@ final class Calibrator {
                 findings.means.append(part.mean.map(Float.init))
                 findings.vectors.append(eigen.vectors.flatMap { $0.map(Float.init) })
                 findings.variances.append(eigen.values.map { Float(max($0, 0)) })
-                progress(0.3 + 0.3 * Double(index + 1) / Double(statistics.count))
+                progress(0.2 + 0.1 * Double(index + 1) / Double(statistics.count))
             }
         }
-        let sensitivities = try self.sensitivities(windows) { progress(0.6 + 0.4 * $0) }
+        let sensitivities = try self.sensitivities(windows) { progress(0.3 + 0.4 * $0) }
         findings.sensitivities = sensitivities.map(Float.init)
         findings.tokens += windows.reduce(0) { $0 + $1.prompt.count + $1.continuation.count }
         findings.stepFactors = Self.stepFactors(sensitivities, statistics, findings.variances, heads: shape.keyValueHeads)
+        if isJoint {
+            let units = Self.units(sensitivities, statistics.map(\.variance))
+            findings.units = units.map(Float.init)
+            for (layer, part) in jointStatistics.enumerated() {
+                let own = (0..<2 * channels).map { units[layer * 2 + $0 / channels] }
+                let covariance = part.covariance.enumerated().map { row, values in
+                    values.enumerated().map { column, value in value / (own[row] * own[column]) }
+                }
+                findings.jointVectors.append(SymmetricEigen(covariance).vectors.flatMap { $0.map(Float.init) })
+                progress(0.7 + 0.3 * Double(layer + 1) / Double(shape.layers))
+            }
+        }
         return findings
+    }
+
+    private var isJoint: Bool { 2 * channels <= Self.mostChannels }
+
+    /// Errors of about equal damage: (variance / sensitivity)^0.375, as large as the sides' deviations on the geometric mean. The square root would
+    /// be right if damage added up and followed the squared error; the smaller exponent gave fewer bits at equal divergence on the bundled model.
+    static func units(_ sensitivities: [Double], _ variances: [Double]) -> [Double] {
+        let raw = zip(sensitivities, variances).map { pow(max($1, 1e-30) / max($0, 1e-30), 0.375) }
+        let excess = zip(raw, variances).reduce(0) { $0 + log($1.0 / max($1.1, 1e-30).squareRoot()) } / Double(max(1, raw.count))
+        return raw.map { $0 / exp(excess) }
     }
 
     private static func cut(_ tokens: [TokenID], opening: [TokenID], size: Int, count: Int) -> [[TokenID]] {
@@ -123,6 +152,7 @@ final class Calibrator {
                     let keys = heads * dimension
                     statistics[layer * 2].add(values.extracting(keys..<(keys + channels)))
                     statistics[layer * 2 + 1].add(values.extracting((keys + channels)..<(keys + 2 * channels)))
+                    if isJoint { jointStatistics[layer].add(values.extracting(keys..<(keys + 2 * channels))) }
                 }
             }
         }

@@ -69,8 +69,15 @@ struct MadeKeyValues {
             let basis = KeyValueCalibration.Basis(mean: Array(repeating: 0, count: channels), matrix: matrix)
             bases = Array(repeating: basis, count: 2 * geometry.layers)
         }
+        var joint: [KeyValueCalibration.Basis] = []
+        if 2 * channels <= MadeKeyValues.mostChannels {
+            var matrix = [Float](repeating: 0, count: 4 * channels * channels)
+            for channel in 0..<2 * channels { matrix[channel * 2 * channels + channel] = 1 }
+            joint = Array(
+                repeating: KeyValueCalibration.Basis(mean: Array(repeating: 0, count: 2 * channels), matrix: matrix), count: geometry.layers)
+        }
         return try KeyValueCalibration(
-            geometry: geometry, headScores: (0..<heads).map { Float($0 * 7 % heads) }, bases: bases,
+            geometry: geometry, headScores: (0..<heads).map { Float($0 * 7 % heads) }, bases: bases, joint: joint,
             stepFactors: (0..<2 * heads).map { 0.75 + Float($0 % 5) / 8 },
             rotaryFrequencies: (0..<geometry.dimension / 2).map { 1 / Float($0 + 1) }, digest: 0)
     }

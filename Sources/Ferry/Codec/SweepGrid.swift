@@ -28,6 +28,7 @@ enum SweepGrid {
         texts += ["k.02,v.01", "k.1,v.05", "k.3,v.15"].map { "none/eb(\($0))/rans" }
         // Coders over the same symbols.
         texts += ["raw", "pack", "lz4", "bits+lz4", "rans", "rans(channel)"].map { "had/mm(k6,v5)/\($0)" }
+        texts += ["", ",z.4"].flatMap { zone in steps.map { "joint/ec(k\($0.keys),v\($0.values)\(zone))/rans(channel)" } }
         // Steps that a calibration allots; tokens that stay exact.
         for transform in ["none", "pca"] {
             texts += steps.map { "\(transform)/ec(k\($0.keys),v\($0.values),rd,rms)/rans(channel)" }

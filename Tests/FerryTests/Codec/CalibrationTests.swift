@@ -132,6 +132,31 @@ import Weights
         #expect(matrix[16] == 1)
     }
 
+    private static func joint(_ findings: inout CalibrationFindings) {
+        findings.units = [1, 2, 4, 8]
+        findings.jointVectors = Array(repeating: (0..<32 * 32).map { Float($0 % 33 == 0 ? 1 : 0) }, count: 2)
+    }
+
+    @Test func `a joint basis divides each side by its unit, and multiplies on the way back`() throws {
+        let (folder, path) = try written(Self.joint)
+        defer { _ = folder }
+        let calibration = try read(path)
+        #expect(calibration.has == [.headScores, .bases, .stepFactors, .jointBases])
+        let second = calibration.joint[1]
+        #expect(second.mean == Self.findings.means[2] + Self.findings.means[3])
+        // Channel 3 of keys, channel 2 of values.
+        #expect(second.matrix[3 * 33] == 0.25 && second.inverse[3 * 33] == 4)
+        #expect(second.matrix[18 * 33] == 0.125 && second.inverse[18 * 33] == 8)
+        #expect(second.matrix.filter { $0 != 0 }.count == 32)
+    }
+
+    @Test func `units are equal damage to the power of three quarters, as great as deviations on the whole`() {
+        // Damage for each squared unit: 1/4, 64.
+        let units = Calibrator.units([1, 64], [4, 1])
+        #expect(abs(units[0] / units[1] - pow(256, 0.375)) < 1e-9)
+        #expect(abs(units[0] * units[1] - 2) < 1e-9)
+    }
+
     @Test func `a model without bases has a calibration all the same`() throws {
         let (folder, path) = try written { ($0.means, $0.vectors, $0.variances) = ([], [], []) }
         defer { _ = folder }
@@ -158,7 +183,10 @@ import Weights
     @Test func `numbers that are none, and bases that are none, are refused by name`() throws {
         for (change, name) in [
             ({ $0.headScores[1] = .nan }, "head_scores"), ({ $0.stepFactors[3] = 0 }, "step factor"), ({ $0.vectors[2][0] = 1.5 }, "bases"),
-            ({ $0.means[1][5] = .infinity }, "means")
+            ({ $0.means[1][5] = .infinity }, "means"),
+            ({ Self.joint(&$0); $0.units[2] = 0 }, "units"),
+            ({ Self.joint(&$0); $0.jointVectors[1][33] = 2 }, "joint_bases"),
+            ({ Self.joint(&$0); ($0.means, $0.vectors, $0.variances) = ([], [], []) }, "means"),
         ] as [((inout CalibrationFindings) -> Void, String)] {
             let (folder, path) = try written(change)
             #expect { try read(path) } throws: { "\($0)".contains(name) }
