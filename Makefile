@@ -35,7 +35,7 @@ sanitize: install-libraries
 
 ADDRESS_SUITES := PlatformTests|HTTPTests|WireTests|TokenizationTests|WeightsTests|KVCacheTests|SchedulingTests
 # The socket tests of Server and Gateway overrun their time limits under it; run them by hand on a fast machine.
-THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests|TransferTests
+THREAD_SUITES := ReactorTests|WorkerTests|SchedulingTests|TransferTests|CodedStationTests
 
 bench: build
 	$(FERRY) bench --shape smollm2-135m

@@ -164,6 +164,8 @@ final class KeyValueIntake: Sendable {
         switch header.kind {
         case .block:
             try check(header, state)
+            // What comes may be cut short, so not before it has been found plausible; never more than a block can be.
+            if header.profile != .raw { state.payload.reserveCapacity(header.payloadBytes) }
             state.position = .payload(header, done: 0)
         case .end:
             guard header.payloadBytes == TransferEnd.byteCount else {
