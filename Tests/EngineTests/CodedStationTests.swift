@@ -136,6 +136,24 @@ import Wire
         #expect(await coded.frames().isEmpty)
     }
 
+    @Test func whatWasCodedForAnEarlierPullComesInNoLaterOne() async throws {
+        let source = try Side(filled: true)
+        source.offer(Self.lossy)
+        let (whole, rest) = (await source.frames(), await source.frames(start: 128))
+        #expect(whole.count > rest.count)
+        for _ in 0..<30 {
+            // Has the first blocks coded, of which the next pull, which starts elsewhere, finds some under way.
+            var abandoned = Pull(transfer: Self.transfer, start: 0, blocks: 0)
+            var bytes: [UInt8] = []
+            _ = source.station.next(&abandoned, into: &bytes)
+            #expect(await source.frames(start: 128) == rest)
+            guard case .gone = source.station.next(&abandoned, into: &bytes) else {
+                Issue.record("the abandoned pull goes on")
+                return
+            }
+        }
+    }
+
     @Test func aBlockThatIsNoneTakesThoseBehindItAlongAndComesAgain() async throws {
         let (source, target) = (try Side(filled: true), try Side(filled: false))
         source.offer(Self.lossy)
