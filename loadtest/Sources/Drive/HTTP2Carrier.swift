@@ -15,6 +15,7 @@ final class HTTP2Carrier: Carrier {
     private var sinks: [Ticket: any AnswerSink] = [:]
     /// The server took no more at this many open streams; nil once one has closed.
     private var isFull = false
+    private var knowsLimits = false
     private var isOver = false
     /// Why it ends, where this side knows better than the socket.
     private var lastWords: String?
@@ -169,6 +170,12 @@ extension HTTP2Carrier: ByteStreamReceiver {
             take(id, piece)
         }
         drainEvents()
+        if !knowsLimits, http.hasPeerSettings {
+            // Before, the protocol's own guess of 100 streams held.
+            knowsLimits = true
+            isFull = false
+            if room > 0 { owner?.carrierHasRoom(self) }
+        }
         flushLater()
     }
 
