@@ -106,6 +106,9 @@ import Testing
         #expect(value("  share with ttft ≤ 101 ms") == "25.0 %")
         let late = Records.run([], to: 1000) { $0.lagNanoseconds = [9_000_000] }
         #expect(TerminalSummary.text(late, Figures(late)).contains("WARNING: the harness may be what was measured:\n  its lag reached 9.00 ms"))
+        let hostile = Records.run([Records.request(0, due: 0, outcome: .failed(reason: "\u{1B}[2J\n" + String(repeating: "x", count: 99)))], to: 1)
+        let shown = TerminalSummary.text(hostile, Figures(hostile)).split(separator: "\n")
+        #expect(shown.allSatisfy { $0.count == 64 && !$0.unicodeScalars.contains("\u{1B}") })
         #expect(TerminalSummary.grouped(-1_234_567) == "-1,234,567" && TerminalSummary.grouped(12) == "12")
     }
 }

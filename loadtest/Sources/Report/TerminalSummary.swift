@@ -21,6 +21,7 @@ package struct TerminalSummary: Sendable {
     }
 
     private mutating func line(_ name: String, _ value: String) {
+        let name = Self.harmless(name)
         let space = max(1, Self.width - name.count - 1 - value.count)
         lines.append(name + ":" + String(repeating: " ", count: space) + value)
     }
@@ -93,6 +94,12 @@ package struct TerminalSummary: Sendable {
         guard harness.isBottleneck else { return }
         lines.append("WARNING: the harness may be what was measured:")
         for complaint in harness.complaints { lines.append("  " + complaint) }
+    }
+
+    /// Codes and reasons come from servers: what could move a terminal's cursor is replaced, and what would break the table cut.
+    private static func harmless(_ text: String) -> String {
+        let scalars = text.unicodeScalars.prefix(44).map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : String($0) }
+        return scalars.joined()
     }
 
     /// `1,234,567`
