@@ -205,6 +205,10 @@ import Testing
         #expect(estimate.mean == 5)
         #expect(abs(estimate.halfWidth - 3.182 * (10.0 / 12).squareRoot()) < 1e-12)
         #expect(Repeats([[Figure(key: "a", value: 1)]]).estimates[0].halfWidth == .infinity)
+        #expect(
+            String(decoding: Repeats([[Figure(key: "a", value: 2)], [Figure(key: "a", value: 4)]]).json, as: UTF8.self)
+                == "{\"runs\":2,\"figures\":{\"a\":{\"mean\":3.0,\"half_width_95\":12.706,\"values\":[2.0,4.0]}}}")
+        #expect(repeats.text(keys: ["a", "none"]) == "Means of 4 runs, with 95 % intervals\na  5.00 ± 2.90 (58.1 %)\n")
         #expect(abs(StudentT.quantile95(degrees: 100) - 1.984) < 1e-3)
     }
 

@@ -125,6 +125,9 @@ import Testing
         let plot = Plot(title: "t", x: .linear("x", points.map(\.x)), y: .linear("y", points.map(\.y)), series: [Series("a", colour: 1, .dots, points)])
         #expect(plot.figure.split(separator: "<circle").count - 1 <= Plot.mostMarks + 1)
         #expect(plot.figure.contains("of 50,000 points are shown"))
+        var mixed = plot
+        mixed.series.append(Series("refused", colour: 5, .crosses, (0..<300).map { .init(x: Double($0) * 100, y: 1) }))
+        #expect(mixed.figure.split(separator: "<path class=\"s5\"").count - 1 == 301)
     }
 
     @Test func stagesAddUpToTheWholeTime() throws {

@@ -48,6 +48,20 @@ import Testing
         #expect(slow.knee?.description == "below 5.00 req/s, the lowest rate tried: only 20.0 % of the requests were good")
     }
 
+    @Test func aSweepIsWrittenDown() throws {
+        var sweep = try Sweep(Sweep.Settings(lowest: 1, highest: 1))
+        sweep.add(.init(rate: 1, throughput: 0.5, goodShare: 0.25, queueGrowth: 0))
+        #expect(
+            String(decoding: sweep.json, as: UTF8.self)
+                == """
+                {"steps":[{"rate":1.0,"throughput":0.5,"good_share":0.25,"queue_growth":0.0,"saturated":true,"reason":"only 25.0 % of the \
+                requests were good"}],"knee":{"rate":null,"saturated_rate":1.0,"text":"below 1.00 req/s, the lowest rate tried: only 25.0 % of \
+                the requests were good"}}
+                """)
+        #expect(sweep.text.hasPrefix("1.00 req/s: 0.50 completed, 25.0 % good, saturated: only 25.0 %"))
+        #expect(sweep.text.hasSuffix("\nKnee: below 1.00 req/s, the lowest rate tried: only 25.0 % of the requests were good\n"))
+    }
+
     @Test func theNumberOfStepsIsBounded() throws {
         #expect(try transcript(1, 1e6, { $0.mostSteps = 3 }) { ($0, 1, 0) }.rates == [1, 2, 4])
         #expect(throws: PlanError.self) { try Sweep(Sweep.Settings(lowest: 5, highest: 1)) }

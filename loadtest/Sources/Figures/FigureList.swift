@@ -24,6 +24,10 @@ extension Figures {
         for measure in Measure.allCases {
             if let spread = spreads[measure] { list += Self.list(measure, spread) }
         }
+        if transfers.count > 0 {
+            list.append(Figure(key: "kv_raw_bytes", value: Double(transfers.rawBytes)))
+            list.append(Figure(key: "kv_sent_bytes", value: Double(transfers.sentBytes)))
+        }
         if let ratio = transfers.ratio { list.append(Figure(key: "kv_ratio", value: ratio)) }
         if let cancel = server.cancelToFree { list.append(Figure(key: "mean_cancel_to_free_ms", value: cancel.mean * 1e3)) }
         if let steady {

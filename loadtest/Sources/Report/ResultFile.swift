@@ -109,9 +109,12 @@ struct ResultRun: Sendable {
                 list.append(Figure(key: "\(word)_\(name)\(measure.suffix)", value: number))
             }
         }
-        for (path, key) in [(["kv", "ratio"], "kv_ratio"), (["cancel_to_free_ms", "mean"], "mean_cancel_to_free_ms"),
-            (["steady_state", "request_throughput"], "steady_request_throughput"), (["steady_state", "output_throughput"], "steady_output_throughput")]
-        {
+        let nested = [
+            (["kv", "raw_bytes"], "kv_raw_bytes"), (["kv", "sent_bytes"], "kv_sent_bytes"), (["kv", "ratio"], "kv_ratio"),
+            (["cancel_to_free_ms", "mean"], "mean_cancel_to_free_ms"), (["steady_state", "request_throughput"], "steady_request_throughput"),
+            (["steady_state", "output_throughput"], "steady_output_throughput"),
+        ]
+        for (path, key) in nested {
             guard let found = value[path[0]]?[path[1]] else { continue }
             list.append(Figure(key: key, value: try reader.number(found, "ferry_load." + path.joined(separator: "."))))
         }

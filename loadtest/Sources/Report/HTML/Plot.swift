@@ -51,11 +51,16 @@ struct Plot: Sendable {
         return (upright + level).joined()
     }
 
-    /// Marks are shared out by how many points each series has.
+    /// Series share the marks evenly, and what the small ones leave goes to the large ones: a few refusals all stay among thousands of answers.
     private var thinned: [Series] {
-        let total = series.reduce(0) { $0 + $1.points.count }
-        guard total > Self.mostMarks else { return series }
-        return series.map { $0.thinned(to: max(2, $0.points.count * Self.mostMarks / total)) }
+        var shown = series
+        var left = Self.mostMarks
+        for (rank, index) in series.indices.sorted(by: { series[$0].points.count < series[$1].points.count }).enumerated() {
+            let share = left / (series.count - rank)
+            shown[index] = series[index].thinned(to: share)
+            left -= shown[index].points.count
+        }
+        return shown
     }
 
     private func noteText(_ shown: [Series]) -> String {
