@@ -117,10 +117,7 @@ import Testing
     @Test func whoVanishesOverHTTP2TakesTheOtherStreamsAlong() async throws {
         let service = try await FakeService { _ in .hold }
         let record = try await service.run(.numbered(3) { if $0.number == 1 { $0.trouble = .vanish(after: .milliseconds(2)) } }, .http2)
-        #expect(record.requests[1].outcome == .troubled)
-        for number in [0, 2] {
-            #expect(record.requests[number].outcome == .failed(reason: "another request's client vanished, and their connection with it"))
-        }
+        #expect(record.requests.allSatisfy { $0.outcome == .troubled })
         await service.end()
     }
 

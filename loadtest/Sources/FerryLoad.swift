@@ -11,11 +11,13 @@ internal import Platform
               ferry-load --base-url http://127.0.0.1:8080 --num-prompts 200 --request-rate 4
               ferry-load --base-url http://127.0.0.1:8080 --max-concurrency 16 --random-input-len 512 --random-output-len 64
               ferry-load --base-url http://127.0.0.1:8080 --http 2 --connections 1 --request-rate 20 --trouble cancel:0.1:100-900ms
+              ferry-load sweep --base-url http://127.0.0.1:8080 --lowest-rate 1 --highest-rate 64 --goodput ttft:500
+              ferry-load compare before.json after.json
               ferry-load echo --token-rate 50
 
             Exit codes: 0 done, 1 failed (also when no request succeeded), 2 wrong usage, 130 ended by Ctrl-C.
             """,
-        subcommands: [RunCommand.self, EchoCommand.self], defaultSubcommand: RunCommand.self)
+        subcommands: [RunCommand.self, SweepCommand.self, CompareCommand.self, EchoCommand.self], defaultSubcommand: RunCommand.self)
 
     static func main() async {
         do {

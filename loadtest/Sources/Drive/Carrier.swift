@@ -11,13 +11,15 @@ struct OutgoingRequest {
     var body: [UInt8] = []
 }
 
-/// Who gets the answer to one request, piece by piece, from the connection that carries it. Called on the reactor. After `ended` or `failed`
+/// Who gets the answer to one request, piece by piece, from the connection that carries it. Called on the reactor. After one of the last three
 /// nothing more is called; after the request was cancelled nothing at all.
 protocol AnswerSink: AnyObject {
     func began(status: Int, _ headers: HTTPHeaders, at time: MonotonicInstant)
     func received(_ bytes: RawSpan, at time: MonotonicInstant)
     func ended(at time: MonotonicInstant)
     func failed(_ reason: String, at time: MonotonicInstant)
+    /// In `failed`'s place where another request's client took the connection with it.
+    func takenAlong(at time: MonotonicInstant)
     /// Read after each piece: what was received must not be given back to the server's window, or no more be read, until the sink says so.
     var withholds: Bool { get }
 }
@@ -35,7 +37,7 @@ protocol Carrier: AnyObject {
     func send(_ request: OutgoingRequest, for sink: any AnswerSink) -> Ticket?
     /// Ends the request: RST_STREAM(CANCEL), over HTTP/1.1 the connection. Its sink hears nothing any more.
     ///
-    /// - Parameter byReset: the whole connection goes by a TCP reset; other sinks on it hear `failed`.
+    /// - Parameter byReset: the whole connection goes by a TCP reset; other sinks on it hear `takenAlong`.
     func cancel(_ ticket: Ticket, byReset: Bool)
     /// HTTP/1.1: reads from the socket, or no more. HTTP/2 knows windows instead.
     func setReading(_ ticket: Ticket, _ reads: Bool)

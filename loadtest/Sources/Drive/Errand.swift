@@ -75,6 +75,8 @@ final class Errand: AnswerSink, CarrierOwner {
         carrier?.close()
     }
 
+    func takenAlong(at time: MonotonicInstant) { preconditionFailure("an errand shares no connection") }
+
     func carrierHasRoom(_ carrier: any Carrier) {}
 
     func carrierClosed(_ carrier: any Carrier) { finish() }

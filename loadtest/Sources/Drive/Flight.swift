@@ -80,6 +80,9 @@ final class Flight: AnswerSink {
         finish(.failed(reason: reason), at: driver.time(of: time))
     }
 
+    /// Also the client's own doing: the server has nothing to do with it.
+    func takenAlong(at time: MonotonicInstant) { finish(.troubled, at: driver.time(of: time)) }
+
     // MARK: Time
 
     /// The deadline or a trouble may be due.

@@ -17,8 +17,8 @@ final class HTTP2Carrier: Carrier {
     private var isFull = false
     private var knowsLimits = false
     private var isOver = false
-    /// Why it ends, where this side knows better than the socket.
-    private var lastWords: String?
+    /// A client on it has reset it.
+    private var hasVanished = false
     private var isInTurnEnd = false
     private var output = HTTPOutput()
     /// When the bytes now being received were read.
@@ -77,7 +77,7 @@ final class HTTP2Carrier: Carrier {
         guard sinks.removeValue(forKey: ticket) != nil, !isOver else { return }
         if byReset {
             isOver = true
-            lastWords = "another request's client vanished, and their connection with it"
+            hasVanished = true
             return stream.reset(transport)
         }
         http.reset(ticket, .cancel)
@@ -150,7 +150,7 @@ final class HTTP2Carrier: Carrier {
         isOver = true
         let left = sinks.sorted { $0.key < $1.key }
         sinks = [:]
-        for (_, sink) in left { sink.failed(reason, at: time) }
+        for (_, sink) in left { if hasVanished { sink.takenAlong(at: time) } else { sink.failed(reason, at: time) } }
     }
 }
 
@@ -186,7 +186,7 @@ extension HTTP2Carrier: ByteStreamReceiver {
     func streamDidClose(_ stream: any ByteStream, _ reason: StreamEnd) {
         time = clock.now
         var text = reason.description
-        if reason == .closed { text = lastWords ?? http.failure.map { "\($0)" } ?? "the connection was closed" }
+        if reason == .closed { text = http.failure.map { "\($0)" } ?? "the connection was closed" }
         end(text)
         owner?.carrierClosed(self)
     }
