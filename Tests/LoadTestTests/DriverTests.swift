@@ -298,6 +298,7 @@ struct Watched: RequestSource {
         let plain = try Target("http://127.0.0.1:8000/v1/")
         #expect(plain.endpoint == .tcp(host: "127.0.0.1", port: 8000) && plain.authority == "127.0.0.1:8000")
         #expect(plain.path("/v1/models") == "/v1/models" && plain.path("/tokenize") == "/v1/tokenize")
+        #expect(try Target("http://localhost").path("") == "/" && Target("http://localhost/metrics").path("") == "/metrics")
         let secure = try Target("https://[::1]")
         #expect(secure.endpoint == .tcp(host: "::1", port: 443) && secure.isEncrypted)
         #expect(try Target("unix:/run/x.sock").endpoint == .unix(path: "/run/x.sock"))
@@ -322,14 +323,17 @@ struct Watched: RequestSource {
             a{x="1",y="}\\""} 1
             a{x="2"} 2 1700000000
             b_sum 4.5e1
-            b_bucket{le="1"} 7
+            b_bucket{x="1",le="1"} 7
+            b_bucket{x="2",le="1"} 8
+            b_bucket{x="1",le="+Inf"} 9
+            b_bucket{x="le=1"} 9
             c{quantile="0.5"} 8
             d NaN
             e
             {x="1"} 2
             f{x="1 3
             """
-        #expect(PrometheusReader.values(Array(text.utf8)) == ["a": 3, "b_sum": 45])
+        #expect(PrometheusReader.values(Array(text.utf8)) == ["a": 3, "b_sum": 45, "b_bucket{le=\"1\"}": 15, "b_bucket{le=\"+Inf\"}": 9])
     }
 
     @Test func aLongDelayIsAsManySamplesAsItCoversIntervals() {

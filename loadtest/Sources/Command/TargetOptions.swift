@@ -58,9 +58,9 @@ struct TargetOptions: ParsableArguments {
                 authorities: caCert, protocols: settings.version == .http2 ? .http2 : .http1, verifies: !insecure)
         }
         for line in header {
-            guard let colon = line.firstIndex(of: ":"), colon > line.startIndex, !line.contains(where: { $0.isNewline }) else {
-                throw LoadFailure.usage("--header \"\(line)\": expected NAME: VALUE")
-            }
+            guard let colon = line.firstIndex(of: ":"), colon > line.startIndex, line.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }),
+                line[..<colon].utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF) || $0 == 0x2D || $0 == 0x5F })
+            else { throw LoadFailure.usage("--header \"\(line)\": expected NAME: VALUE") }
             settings.headers.set(line[..<colon].lowercased(), String(line[line.index(after: colon)...].drop { $0 == " " }))
         }
         return settings

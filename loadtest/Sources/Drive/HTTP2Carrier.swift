@@ -179,7 +179,11 @@ extension HTTP2Carrier: ByteStreamReceiver {
         flushLater()
     }
 
-    func streamDidReachEnd(_ stream: any ByteStream) { close() }
+    func streamDidReachEnd(_ stream: any ByteStream) {
+        time = clock.now
+        end("the server closed the connection")
+        stream.close()
+    }
 
     func streamDidDrain(_ stream: any ByteStream) { flushLater() }
 

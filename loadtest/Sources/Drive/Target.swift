@@ -52,7 +52,8 @@ package struct Target: Sendable, Equatable, CustomStringConvertible {
 
     /// The full path of `path`, which begins with a slash. A base that ends in `/v1` already has the version.
     package func path(_ path: String) -> String {
-        prefix.hasSuffix("/v1") && path.hasPrefix("/v1/") ? prefix + path.dropFirst(3) : prefix + path
+        let whole = prefix.hasSuffix("/v1") && path.hasPrefix("/v1/") ? prefix + path.dropFirst(3) : prefix + path
+        return whole.isEmpty ? "/" : whole
     }
 
     /// What the server's certificate must be for.
