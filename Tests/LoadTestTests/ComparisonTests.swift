@@ -46,6 +46,10 @@ import Testing
             #expect(interval.lowerBound < 1.25 && interval.upperBound > 1.15 && interval.contains(line.ratio!), "\(key): \(line)")
         }
         #expect(try line("request_goodput", comparison).verdict == .worse)
+        #expect(try line("mean_user_throughput", comparison).verdict == .worse)
+        let keys = comparison.text(all: false).split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) }
+        #expect(keys.contains("p99_ttft_ms") && !keys.contains("p5_ttft_ms") && !keys.contains("std_ttft_ms") && keys.contains("request_throughput"))
+        #expect(comparison.text(all: true).split(separator: "\n").count == comparison.lines.count + 3)
         #expect(try line("completed", comparison).verdict == .unknown)
         #expect(comparison.onlyInA.isEmpty && comparison.onlyInB.isEmpty)
     }
@@ -56,7 +60,7 @@ import Testing
             let line = try line(key, comparison)
             #expect(line.verdict == .same, "\(line)")
         }
-        #expect(comparison.text.contains("not told apart"))
+        #expect(comparison.text(all: false).contains("not told apart"))
     }
 
     @Test func theSameSeedResamplesTheSame() throws {
@@ -68,7 +72,7 @@ import Testing
         let comparison = try compare(write("a.json", run(scale: 1, seed: 1), detailed: false), write("b.json", run(scale: 2, seed: 2), detailed: false))
         let line = try line("mean_itl_ms", comparison)
         #expect(line.verdict == .unknown && line.interval == nil && abs(line.ratio! - 2) < 0.05)
-        #expect(comparison.text.contains("No intervals: run with --save-detailed"))
+        #expect(comparison.text(all: false).contains("No intervals: run with --save-detailed"))
     }
 
     /// A: 10, 12; B: 20, 22: relative errors 1/11 and 1/21, so the ratio 21/11 ± t·21/11·√(1/121 + 1/441) with 1.54 degrees of freedom, of
@@ -109,7 +113,7 @@ import Testing
         let b = folder.write("b", "{\"duration\": 1, \"completed\": 0, \"mean_itl_ms\": 1}")
         let comparison = try compare(a, b)
         #expect(comparison.onlyInA == ["mean_ttft_ms"] && comparison.onlyInB == ["mean_itl_ms"])
-        #expect(comparison.text.contains("Only in A: mean_ttft_ms\nOnly in B: mean_itl_ms\n"))
+        #expect(comparison.text(all: false).contains("Only in A: mean_ttft_ms\nOnly in B: mean_itl_ms\n"))
         let json = try JSON(parsing: comparison.json)
         #expect(json["only_in_a"] == ["mean_ttft_ms"])
         #expect(try compare(b, a).lines.first { $0.key == "completed" }?.ratio == nil)

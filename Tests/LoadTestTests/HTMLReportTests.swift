@@ -146,6 +146,7 @@ import Testing
 
     @Test func ticksAreRoundAndWithinTheAxis() {
         #expect(Axis.linear("", [0.0, 9.2]).ticks == [0, 2, 4, 6, 8, 10])
+        #expect(Axis.linear("", [0.0, 4.5]).ticks == [0, 1, 2, 3, 4, 5])
         #expect(Axis.linear("", [0.0, 0.0]).ticks.count > 1)
         #expect(Axis.logarithmic("", [3.0, 700]).ticks == [2, 5, 10, 20, 50, 100, 200, 500, 1000])
         let wide = Axis.logarithmic("", [0.001, 90_000])

@@ -84,12 +84,12 @@ import Testing
         #expect(lines[4].hasPrefix("3,,0,0,,refused,429,queue_full,,1.1,1.1,"))
 
         var record = Records.small
-        record.settings = [("label", .text("a,\"b\"")), ("note", .text("=1+1"))]
+        record.settings = [("label", .text("a \"b\"")), ("note", .text("=1+1")), ("list", .text("1,2"))]
         let runs = String(decoding: CSVText.runs([(record, Figures(record)), (Records.small, Figures(Records.small))]).bytes, as: UTF8.self)
             .split(separator: "\n")
-        #expect(runs[0].hasPrefix("date,label,note,duration,completed,failed,"))
-        #expect(runs[1].hasPrefix("2026-11-30T20:15:00Z,\"a,\"\"b\"\"\",'=1+1,2.0,2.0,2.0,"))
-        #expect(runs[2].hasPrefix("2026-11-30T20:15:00Z,,,2.0,2.0,2.0,"))
+        #expect(runs[0].hasPrefix("date,label,note,list,duration,completed,failed,"))
+        #expect(runs[1].hasPrefix("2026-11-30T20:15:00Z,\"a \"\"b\"\"\",'=1+1,\"1,2\",2.0,2.0,2.0,"))
+        #expect(runs[2].hasPrefix("2026-11-30T20:15:00Z,,,,2.0,2.0,2.0,"))
     }
 
     @Test func thePersonAtTheTerminalSeesVLLMsLines() {

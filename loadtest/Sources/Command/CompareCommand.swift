@@ -15,10 +15,11 @@ struct CompareCommand: ParsableCommand {
     @Argument(help: "The result that is divided by.") var a: String
     @Argument(help: "The result that is divided.") var b: String
     @Option(name: .long, help: "Of the resampling.") var seed: UInt64 = 0
-    @Flag(name: .long, help: "JSON on standard output.") var json = false
+    @Flag(name: .long, help: "Every figure, also percentiles between and deviations.") var all = false
+    @Flag(name: .long, help: "JSON on standard output, with every figure.") var json = false
 
     func run() throws {
         let comparison = Comparison(try ResultFile(path: a), try ResultFile(path: b), seed: seed)
-        try StandardOutput.write(json ? String(decoding: comparison.json, as: UTF8.self) + "\n" : comparison.text)
+        try StandardOutput.write(json ? String(decoding: comparison.json, as: UTF8.self) + "\n" : comparison.text(all: all))
     }
 }

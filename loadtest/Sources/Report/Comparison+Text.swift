@@ -30,9 +30,10 @@ extension Comparison {
         return writer.bytes
     }
 
-    /// A table for a terminal.
-    package var text: String {
-        let rows = lines.map { line in
+    /// A table for a terminal: counts, rates, means, medians and p99s that are not 0 on both sides, or everything.
+    package func text(all: Bool) -> String {
+        let shown = lines.filter { all || (Self.isTelling($0.key) && ($0.a != 0 || $0.b != 0)) }
+        let rows = shown.map { line in
             [
                 line.key, Self.number(line.a), Self.number(line.b), line.ratio.map { $0.fixed(3) } ?? "–",
                 line.interval.map { "\($0.lowerBound.fixed(3)) … \($0.upperBound.fixed(3))" } ?? "", line.verdict.rawValue,
@@ -52,7 +53,13 @@ extension Comparison {
             text += line + "\n"
         }
         for note in notes { text += note + "\n" }
+        if shown.count < lines.count { text += "\(lines.count - shown.count) more figures with --all.\n" }
         return text
+    }
+
+    private static func isTelling(_ key: String) -> Bool {
+        guard key.hasPrefix("p"), let digits = key.dropFirst().split(separator: "_").first, Double(digits) != nil else { return !key.hasPrefix("std_") }
+        return digits == "99"
     }
 
     private var notes: [String] {
@@ -65,6 +72,7 @@ extension Comparison {
         if lines.contains(where: { $0.method == .bootstrap }) {
             notes.append("Intervals are of one run each, resampled: they do not know how much one run differs from the next.")
         }
+        if lines.contains(where: { $0.interval != nil }) { notes.append("Of equal servers one figure in twenty is told apart by chance.") }
         return notes
     }
 

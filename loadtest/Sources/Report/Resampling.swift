@@ -63,6 +63,6 @@ struct Resampling {
         return statistics
     }
 
-    /// Fewer for more values, so that a comparison stays a matter of seconds.
+    /// Fewer for more values: ten million take about twenty seconds.
     static func rounds(values: Int) -> Int { min(2000, max(200, 200_000_000 / max(1, values))) }
 }

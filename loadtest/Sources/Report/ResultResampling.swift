@@ -19,7 +19,8 @@ enum ResultResampling {
 
     private static let measures: [(stem: String, values: @Sendable (ResultDetails.Request) -> [Double])] = [
         ("ttft_ms", { [$0.ttft] }), ("e2el_ms", { [$0.latency] }), ("tpot_ms", { $0.tpot.map { [$0] } ?? [] }), ("itl_ms", { $0.gaps }),
-        ("client_queue_time_ms", { $0.queue.map { [$0] } ?? [] }),
+        ("client_queue_time_ms", { $0.queue.map { [$0] } ?? [] }), ("ttft_sent_ms", { request in request.queue.map { [max(0, request.ttft - $0)] } ?? [] }),
+        ("user_throughput", { $0.tpot.flatMap { $0 > 0 ? [1 / $0] : nil } ?? [] }),
     ]
 
     private static func spreads(_ a: ResultDetails, _ b: ResultDetails, keys: [String], seed: UInt64) -> [String: ClosedRange<Double>] {
