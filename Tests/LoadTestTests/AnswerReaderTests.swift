@@ -82,7 +82,7 @@ struct AnswerTranscript {
     }
 
     @Test(arguments: 1...40) func theResultDoesNotDependOnHowTheBytesWereCut(size: Int) {
-        let text = ": hi\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\n\n\r\n\rdata: {\"choices\":\rdata: [{\"delta\":{\"content\":\"cd\"}}]}\r\rdata: [DONE]\r\n\r\n"
+        let text = ": hi\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\n\n\r\n\rdata: {\"choices\":\rdata: [{\"delta\":{\"content\":\"cd\"}}]}\r\rdata: {\"choices\":\r\ndata: [{\"delta\":{\"content\":\"ef\"}}]}\r\n\r\ndata: [DONE]\r\n\r\n"
         var answer = AnswerTranscript()
         answer.head()
         let bytes = Array(text.utf8)
@@ -90,7 +90,7 @@ struct AnswerTranscript {
             answer.body(String(decoding: bytes[start..<min(bytes.count, start + size)], as: UTF8.self))
         }
         #expect(answer.end() == .completed)
-        #expect(answer.record.text == "abcd" && answer.record.content.count == 2)
+        #expect(answer.record.text == "abcdef" && answer.record.content.count == 3)
     }
 
     @Test func anErrorInAStreamBreaksIt() {
