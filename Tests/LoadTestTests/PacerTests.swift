@@ -217,6 +217,7 @@ extension Duration {
                 let due = number * interval
                 let remaining = stall.contains(due) ? stall.upperBound - due : 0
                 let first = try #require(records[number]?.content.first).wholeMilliseconds
+                #expect(records[number]?.due == .milliseconds(due), "request \(number), places \(places ?? 0)")
                 #expect(first - due >= remaining + 1, "request \(number), places \(places ?? 0)")
                 if places == nil { #expect(first - due == remaining + 1) }
             }
