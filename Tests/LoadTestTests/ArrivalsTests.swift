@@ -113,7 +113,10 @@ import Testing
             (settings { $0.burstiness = -1 }, "--burstiness is -1.0, a positive number or inf was expected"),
             (settings { $0.maxConcurrency = 0 }, "--max-concurrency is 0, 1 or more was expected"),
             (settings { $0.rampUpStrategy = .linear }, "--ramp-up-start-rps is missing, --ramp-up-strategy linear asks for it"),
-            (settings { $0.rampUpEndRps = 3 }, "--ramp-up-start-rps and --ramp-up-end-rps ask for --ramp-up-strategy linear or exponential"),
+            (
+                settings { $0.rampUpEndRps = 3 },
+                "--ramp-up-start-rps and --ramp-up-end-rps ask for --ramp-up-strategy linear or exponential"
+            ),
         ]
         for (settings, message) in wrong {
             #expect(throws: PlanError(message)) { _ = try Arrivals(settings, count: 1, seed: 0) }

@@ -111,7 +111,8 @@ import Testing
         for (session, turns) in sessions {
             #expect(turns.map(\.turn) == Array(turns.indices))
             #expect(turns[0].due != nil && turns[0].thinkTime == .zero)
-            #expect(turns.dropFirst().allSatisfy { $0.due == nil && $0.thinkTime >= .milliseconds(100) && $0.thinkTime <= .milliseconds(200) })
+            #expect(
+                turns.dropFirst().allSatisfy { $0.due == nil && $0.thinkTime >= .milliseconds(100) && $0.thinkTime <= .milliseconds(200) })
             if session != sessions.count - 1 { #expect((2...4).contains(turns.count)) }
         }
         #expect(Set(sessions.values.map(\.count)).isSuperset(of: [2, 3, 4]))
