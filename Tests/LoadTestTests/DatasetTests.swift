@@ -136,6 +136,17 @@ import Testing
                 ]))
     }
 
+    @Test func turnsOfASessionFollowTheirTimes() throws {
+        let path = folder.write(
+            "own.jsonl",
+            """
+            {"prompt": "second", "timestamp": 20, "session": 5}
+            {"prompt": "first", "timestamp": 10, "session": 5}
+            """)
+        let requests = try plan(.custom, path: path)
+        #expect(requests.map { words($0) } == [["first"], ["second"]] && requests.map(\.turn) == [0, 1])
+    }
+
     @Test func tokenIdsAreSentAsTheyAre() throws {
         let path = folder.write("own.jsonl", "{\"prompt\": [5, 6, 7]}\n")
         let requests = try plan(.custom, path: path, selfTimed: false) { $0.promptForm = .tokens(0...9) }

@@ -107,6 +107,8 @@ import Testing
         #expect(steady.completed == 2 && steady.outputTokens == 4)
         #expect(steady.requestThroughput == 20 && steady.outputThroughput == 40)
         #expect(steady.spreads[.e2el]?.count == 2)
+        let refusal = Records.request(9, due: 10, ended: 11, outcome: .refused(code: "full"))
+        #expect(Figures(Records.run(requests + [refusal], to: 300)).steady?.began == Records.ms(100))
         let burst = (0..<3).map { Records.request($0, due: 0, chunks: [(50, 1)]) }
         #expect(Figures(Records.run(burst, to: 50)).steady == nil)
     }
@@ -147,7 +149,8 @@ import Testing
         let figures = Figures(
             Records.run([], to: 3000) {
                 $0.scrapes = [
-                    scrape(0, 5, [2, 3, 4], ["ferry_sequences_running": 1, "a_total": 5, "b_total": 1]),
+                    scrape(-900, 1, [0, 0, 1], ["ferry_sequences_running": 9, "a_total": 1, "b_total": 1]),
+                    scrape(-100, 5, [2, 3, 4], ["ferry_sequences_running": 1, "a_total": 5, "b_total": 1]),
                     scrape(1000, 6, [2, 3, 4], ["ferry_sequences_running": 3]),
                     scrape(2000, 7, [6, 9, 14], ["ferry_sequences_running": 2, "a_total": 7, "b_total": 1]),
                 ]

@@ -135,6 +135,24 @@ import Testing
         #expect(requests.last?.trouble == .vanish(after: .milliseconds(5)))
     }
 
+    @Test func warmupsChangeNothingOfWhatIsMeasured() throws {
+        let change: (inout WorkloadSettings) -> Void = {
+            $0.numPrompts = 30
+            $0.randomInputLen = 5
+            $0.images.share = 0.5
+            $0.images.sizes = [.init(width: 4, height: 4)]
+            $0.deadline = .seconds(1) ... .seconds(2)
+            $0.troubles = [try! TroubleShare(parsing: "cancel:0.5:10-20ms")]
+        }
+        let cold = try plan(change)
+        var warm = try plan {
+            change(&$0)
+            $0.numWarmups = 7
+        }.filter { !$0.isWarmup }
+        for index in warm.indices { warm[index].number -= 7 }
+        #expect(warm == cold)
+    }
+
     @Test func troublesHaveTheirShares() throws {
         let requests = try plan {
             $0.numPrompts = 4000

@@ -80,30 +80,30 @@ struct TextWorkload: Workload {
 
     private static func lines(_ file: DatasetFile, _ settings: WorkloadSettings) throws(PlanError) -> [Row] {
         var rows: [Row] = []
-        var sessions: [String: (number: Int, turns: Int)] = [:]
+        var names: [String?] = []
         try file.forEachLine { number, range throws(PlanError) in
             let line = try Line(try file.object(range, place: "line \(number)"), settings)
             if let most = settings.maxInputLen, line.estimatedInput > most { return true }
-            var row = Row(range: range, time: line.time)
-            if let name = line.session {
-                let known = sessions[name] ?? (sessions.count, 0)
-                row.session = known.number
-                row.turn = known.turns
-                sessions[name] = (known.number, known.turns + 1)
-            }
-            rows.append(row)
+            rows.append(Row(range: range, time: line.time))
+            names.append(line.session)
             return rows.count < settings.numPrompts ?? .max
         }
         // Where some have a time, all have one, and the first is the beginning.
         let times = rows.compactMap(\.time)
-        guard let first = times.min() else { return rows }
-        guard times.count == rows.count else {
+        guard times.isEmpty || times.count == rows.count else {
             throw PlanError("\(file.path): `timestamp` stands in \(times.count) of \(rows.count) lines, in all or none was expected")
         }
-        let order = rows.indices.sorted { (rows[$0].time!, $0) < (rows[$1].time!, $1) }
+        let first = times.min() ?? .zero
+        var sessions: [String: (number: Int, turns: Int)] = [:]
+        let order = rows.indices.sorted { (rows[$0].time ?? .zero, $0) < (rows[$1].time ?? .zero, $1) }
         return order.map { index in
             var row = rows[index]
-            row.time! -= first
+            row.time = row.time.map { $0 - first }
+            guard let name = names[index] else { return row }
+            let known = sessions[name] ?? (sessions.count, 0)
+            row.session = known.number
+            row.turn = known.turns
+            sessions[name] = (known.number, known.turns + 1)
             return row
         }
     }

@@ -22,7 +22,8 @@ enum PageStyle {
         .note{color:var(--soft);font-size:13px;margin:2px 0 0}
         .warning{background:var(--warn);color:var(--warnink);border-radius:8px;padding:10px 14px}
         .grid{stroke:var(--grid);stroke-width:1}.axis{stroke:var(--axis);stroke-width:1}
-        .tick,.label,.limit-name{fill:var(--soft);font-size:12px}.limit-name{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+        .tick,.label,.limit-name{fill:var(--soft);font-size:12px}
+        .limit-name{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
         .limit{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3}
         .f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}.f6{fill:var(--c6)}
         .s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}.s6{stroke:var(--c6)}

@@ -152,7 +152,10 @@ struct RunPlots {
 
     private func gauge(_ names: [String]) -> [Series.Point] {
         guard let name = names.first(where: { name in record.scrapes.contains { $0.values[name] != nil } }) else { return [] }
-        return record.scrapes.compactMap { scrape in scrape.values[name].map { .init(x: seconds(scrape.at), y: $0) } }
+        return record.scrapes.compactMap { scrape in
+            guard scrape.at >= record.began, let value = scrape.values[name] else { return nil }
+            return .init(x: seconds(scrape.at), y: value)
+        }
     }
 
     private var serverRequests: Plot {
