@@ -48,7 +48,9 @@ import Testing
         #expect(try line("request_goodput", comparison).verdict == .worse)
         #expect(try line("mean_user_throughput", comparison).verdict == .worse)
         let keys = comparison.text(all: false).split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) }
-        #expect(keys.contains("p99_ttft_ms") && !keys.contains("p5_ttft_ms") && !keys.contains("std_ttft_ms") && keys.contains("request_throughput"))
+        #expect(
+            keys.contains("p99_ttft_ms") && !keys.contains("p5_ttft_ms") && !keys.contains("std_ttft_ms")
+                && keys.contains("request_throughput"))
         #expect(comparison.text(all: true).split(separator: "\n").count == comparison.lines.count + 3)
         #expect(try line("completed", comparison).verdict == .unknown)
         #expect(comparison.onlyInA.isEmpty && comparison.onlyInB.isEmpty)
@@ -69,7 +71,8 @@ import Testing
     }
 
     @Test func withoutDetailsThereIsARatioAndANote() throws {
-        let comparison = try compare(write("a.json", run(scale: 1, seed: 1), detailed: false), write("b.json", run(scale: 2, seed: 2), detailed: false))
+        let comparison = try compare(
+            write("a.json", run(scale: 1, seed: 1), detailed: false), write("b.json", run(scale: 2, seed: 2), detailed: false))
         let line = try line("mean_itl_ms", comparison)
         #expect(line.verdict == .unknown && line.interval == nil && abs(line.ratio! - 2) < 0.05)
         #expect(comparison.text(all: false).contains("No intervals: run with --save-detailed"))
@@ -101,7 +104,10 @@ import Testing
              "errors": ["", "", "boom"], "mean_ttft_ms": 150.0, "p99.9_ttft_ms": 199.9, "rtfx": 0.0}
             """
         let run = try ResultFile(text.utf8.span, path: "v.json").runs[0]
-        #expect(run.figures.map(\.key) == ["duration", "completed", "failed", "total_input_tokens", "output_throughput", "mean_ttft_ms", "p99.9_ttft_ms"])
+        #expect(
+            run.figures.map(\.key) == [
+                "duration", "completed", "failed", "total_input_tokens", "output_throughput", "mean_ttft_ms", "p99.9_ttft_ms",
+            ])
         let requests = try #require(run.details?.requests)
         #expect(requests.count == 2)
         #expect(abs(requests[0].latency - 0.14) < 1e-12 && abs(requests[0].tpot! - 0.02) < 1e-12)
@@ -125,11 +131,20 @@ import Testing
         ("{\"duration\": \"x\", \"completed\": 1}", "`duration` is \"x\", a number was expected"),
         ("{\"duration\": 1, \"completed\": 1, \"p99_itl_ms\": []}", "`p99_itl_ms` is [], a number was expected"),
         ("{\"duration\": 1, \"completed\": 1, \"ferry_load\": {\"version\": 2}}", "`ferry_load.version` is 2, 1 was expected"),
-        ("{\"duration\": 1, \"completed\": 1, \"ferry_load\": {\"version\": 1, \"figures\": {\"ttft\": {\"mean\": null}}}}",
-            "`ferry_load.figures.ttft.mean` is null, a number was expected"),
-        ("{\"duration\": 1, \"completed\": 1, \"ttfts\": [1], \"itls\": [], \"input_lens\": [1]}", "`itls` has 0 entries, 1 as in `ttfts` were expected"),
+        (
+            "{\"duration\": 1, \"completed\": 1, \"ferry_load\": {\"version\": 1, \"figures\": {\"ttft\": {\"mean\": null}}}}",
+            "`ferry_load.figures.ttft.mean` is null, a number was expected"
+        ),
+        (
+            "{\"duration\": 1, \"completed\": 1, \"ttfts\": [1], \"itls\": [], \"input_lens\": [1]}",
+            "`itls` has 0 entries, 1 as in `ttfts` were expected"
+        ),
         ("{\"duration\": 1, \"completed\": 1, \"ttfts\": [-1], \"itls\": [[]]}", "`ttfts` is -1, a number from 0 to 10¹⁵ was expected"),
         ("{\"duration\": 1,", "invalid JSON at byte 15: a key was expected"),
+        (
+            "{\"duration\": 1, \"completed\": 1, \"request_rate\": 2}\n{\"duration\": 1, \"completed\": 1, \"request_rate\": \"inf\"}\n",
+            "has runs whose `request_rate` is 2, \"inf\", repeats of one were expected"
+        ),
         ("{\"duration\": 1, \"completed\": 1}\n{\"duration\": 1", "line 2: invalid JSON at byte 14: ',' or '}' was expected"),
     ]) func aWrongFileIsNamed(text: String, message: String) {
         let path = folder.write("wrong.json", text)

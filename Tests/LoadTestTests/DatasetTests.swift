@@ -136,6 +136,17 @@ import Testing
                 ]))
     }
 
+    @Test func turnsOfASessionFollowTheirTimes() throws {
+        let path = folder.write(
+            "own.jsonl",
+            """
+            {"prompt": "second", "timestamp": 20, "session": 5}
+            {"prompt": "first", "timestamp": 10, "session": 5}
+            """)
+        let requests = try plan(.custom, path: path)
+        #expect(requests.map { words($0) } == [["first"], ["second"]] && requests.map(\.turn) == [0, 1])
+    }
+
     @Test func tokenIdsAreSentAsTheyAre() throws {
         let path = folder.write("own.jsonl", "{\"prompt\": [5, 6, 7]}\n")
         let requests = try plan(.custom, path: path, selfTimed: false) { $0.promptForm = .tokens(0...9) }
@@ -146,18 +157,26 @@ import Testing
     @Test(arguments: [
         (WorkloadSettings.DatasetName.mooncake, "{\"timestamp\": 0}", "line 1: `input_length` is missing, an integer was expected"),
         (.mooncake, "\n{\"timestamp\": -1}", "line 2: `timestamp` is -1, milliseconds from 0 to 31536000000 was expected"),
-        (.mooncake, "{\"timestamp\": 0, \"input_length\": 600, \"output_length\": 1, \"hash_ids\": [3]}",
-            "line 1: `hash_ids` is [3], an array of 2 integers, one for each 512 tokens, was expected"),
-        (.mooncake, "{\"timestamp\": 0, \"input_length\": 6, \"output_length\": 1, \"hash_ids\": [1.5]}",
-            "line 1: `hash_ids` is 1.5, an integer from 0 to 2147483647 was expected"),
+        (
+            .mooncake, "{\"timestamp\": 0, \"input_length\": 600, \"output_length\": 1, \"hash_ids\": [3]}",
+            "line 1: `hash_ids` is [3], an array of 2 integers, one for each 512 tokens, was expected"
+        ),
+        (
+            .mooncake, "{\"timestamp\": 0, \"input_length\": 6, \"output_length\": 1, \"hash_ids\": [1.5]}",
+            "line 1: `hash_ids` is 1.5, an integer from 0 to 2147483647 was expected"
+        ),
         (.mooncake, "{\"timestamp\": 0,", "line 1: invalid JSON at byte 16: a key was expected"),
         (.mooncake, "[1]", "line 1 is an array, an object was expected"),
         (.azure, "TIMESTAMP,ContextTokens\n", "line 1 has no column GeneratedTokens; TIMESTAMP,ContextTokens,GeneratedTokens was expected"),
         (.azure, "TIMESTAMP,ContextTokens,GeneratedTokens\n1,2\n", "line 2 has 2 columns, 3 were expected"),
-        (.azure, "TIMESTAMP,ContextTokens,GeneratedTokens\nnow,2,3\n",
-            "line 2 `TIMESTAMP` is \"now\", a time as 2023-11-16 18:17:03.9799600 was expected"),
-        (.azure, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,-2,3\n",
-            "line 2 `ContextTokens` is \"-2\", an integer from 0 to 10000000 was expected"),
+        (
+            .azure, "TIMESTAMP,ContextTokens,GeneratedTokens\nnow,2,3\n",
+            "line 2 `TIMESTAMP` is \"now\", a time as 2023-11-16 18:17:03.9799600 was expected"
+        ),
+        (
+            .azure, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,-2,3\n",
+            "line 2 `ContextTokens` is \"-2\", an integer from 0 to 10000000 was expected"
+        ),
         (.azure, "TIMESTAMP,ContextTokens,GeneratedTokens\n", "has no requests"),
         (.sharegpt, "{}", "is no JSON array, one of conversations was expected"),
         (.sharegpt, "[{\"a\": [}", "element 1 has no end"),
@@ -168,11 +187,16 @@ import Testing
         (.custom, "{\"prompt\": 3}", "line 1: `prompt` is 3, a string was expected"),
         (.custom, "{}", "line 1: `prompt` is missing, `prompt` or `messages` was expected"),
         (.custom, "{\"prompt\": \"a\", \"messages\": []}", "line 1: `prompt` is \"a\", `prompt` or `messages`, not both, was expected"),
-        (.custom, "{\"messages\": [{\"role\": \"user\"}]}",
-            "line 1: `messages` is {\"role\":\"user\"}, objects with `role` and `content` was expected"),
+        (
+            .custom, "{\"messages\": [{\"role\": \"user\"}]}",
+            "line 1: `messages` is {\"role\":\"user\"}, objects with `role` and `content` was expected"
+        ),
         (.custom, "{\"prompt\": \"a\", \"output_tokens\": 0}", "line 1: `output_tokens` is 0, an integer from 1 to 10000000 was expected"),
         (.custom, "{\"prompt\": \"a\", \"session\": []}", "line 1: `session` is [], a string or an integer was expected"),
-        (.custom, "{\"prompt\": \"a\", \"timestamp\": 1}\n{\"prompt\": \"b\"}", "`timestamp` stands in 1 of 2 lines, in all or none was expected"),
+        (
+            .custom, "{\"prompt\": \"a\", \"timestamp\": 1}\n{\"prompt\": \"b\"}",
+            "`timestamp` stands in 1 of 2 lines, in all or none was expected"
+        ),
         (.custom, "", "is empty, requests were expected"),
     ]) func aHostileFileIsNamedWithThePlace(name: WorkloadSettings.DatasetName, text: String, message: String) throws {
         let path = folder.write("hostile", text)

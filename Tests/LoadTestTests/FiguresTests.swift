@@ -3,7 +3,9 @@ import Testing
 @testable import LoadTest
 
 @Suite struct FiguresTests {
-    private func close(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-9) -> Bool { a.map { abs($0 - b) <= tolerance * max(1, abs(b)) } ?? false }
+    private func close(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-9) -> Bool {
+        a.map { abs($0 - b) <= tolerance * max(1, abs(b)) } ?? false
+    }
 
     @Test func everyFigureOfASmallRunIsWhatAHandFinds() throws {
         let figures = Figures(Records.small)
@@ -58,7 +60,9 @@ import Testing
         // Of five requests one made trouble.
         #expect(both.goodputShare == 0.5)
         for word in ["ttft", "ttft:x", "itl:5", "ttft:-1"] {
-            #expect(throws: PlanError("--goodput is \"\(word)\", ttft:MS, tpot:MS or e2el:MS was expected")) { try Objectives(parsing: [word]) }
+            #expect(throws: PlanError("--goodput is \"\(word)\", ttft:MS, tpot:MS or e2el:MS was expected")) {
+                try Objectives(parsing: [word])
+            }
         }
     }
 
@@ -103,6 +107,8 @@ import Testing
         #expect(steady.completed == 2 && steady.outputTokens == 4)
         #expect(steady.requestThroughput == 20 && steady.outputThroughput == 40)
         #expect(steady.spreads[.e2el]?.count == 2)
+        let refusal = Records.request(9, due: 10, ended: 11, outcome: .refused(code: "full"))
+        #expect(Figures(Records.run(requests + [refusal], to: 300)).steady?.began == Records.ms(100))
         let burst = (0..<3).map { Records.request($0, due: 0, chunks: [(50, 1)]) }
         #expect(Figures(Records.run(burst, to: 50)).steady == nil)
     }
@@ -143,7 +149,8 @@ import Testing
         let figures = Figures(
             Records.run([], to: 3000) {
                 $0.scrapes = [
-                    scrape(0, 5, [2, 3, 4], ["ferry_sequences_running": 1, "a_total": 5, "b_total": 1]),
+                    scrape(-900, 1, [0, 0, 1], ["ferry_sequences_running": 9, "a_total": 1, "b_total": 1]),
+                    scrape(-100, 5, [2, 3, 4], ["ferry_sequences_running": 1, "a_total": 5, "b_total": 1]),
                     scrape(1000, 6, [2, 3, 4], ["ferry_sequences_running": 3]),
                     scrape(2000, 7, [6, 9, 14], ["ferry_sequences_running": 2, "a_total": 7, "b_total": 1]),
                 ]
@@ -181,7 +188,8 @@ import Testing
         #expect(!spread.isExact && spread.count == 200_001)
         for (percentile, value) in spread.percentiles {
             let exact = Tally.percentile(percentile, ofSorted: values)
-            #expect(value >= exact * 0.9999 && value <= exact * (1 + Tally.histogramError) + 1000, "p\(percentile): \(value), exactly \(exact)")
+            #expect(
+                value >= exact * 0.9999 && value <= exact * (1 + Tally.histogramError) + 1000, "p\(percentile): \(value), exactly \(exact)")
         }
         #expect(spread.mean == 100_001_000 && spread.least == 1000 && spread.most == 200_001_000)
     }
@@ -214,7 +222,8 @@ import Testing
 
     @Test func numbersAreRoundedToTheirDecimals() {
         for (value, decimals, text) in [
-            (0.005, 2, "0.01"), (1.995, 1, "2.0"), (-0.4, 0, "0"), (-1.25, 2, "-1.25"), (12345.678, 2, "12345.68"), (9.999, 2, "10.00"), (.nan, 2, "–"),
+            (0.005, 2, "0.01"), (1.995, 1, "2.0"), (-0.4, 0, "0"), (-1.25, 2, "-1.25"), (12345.678, 2, "12345.68"), (9.999, 2, "10.00"),
+            (.nan, 2, "–"),
         ] as [(Double, Int, String)] {
             #expect(value.fixed(decimals) == text)
         }

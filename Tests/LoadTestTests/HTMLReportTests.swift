@@ -59,7 +59,10 @@ import Testing
             let now = requests.count { $0.due <= .seconds(second) && $0.ended! > .seconds(second) }
             return Scrape(
                 at: .seconds(second),
-                values: ["ferry_sequences_running": Double(min(8, now)), "ferry_sequences_waiting": Double(max(0, now - 8)), "ferry_kv_cache_usage_ratio": Double(now) / 20])
+                values: [
+                    "ferry_sequences_running": Double(min(8, now)), "ferry_sequences_waiting": Double(max(0, now - 8)),
+                    "ferry_kv_cache_usage_ratio": Double(now) / 20,
+                ])
         }
         run.hooks = [HookRecord(at: .seconds(3), command: "kill -9 $(cat worker.pid) && echo <done>", status: 0)]
         return run
@@ -122,7 +125,8 @@ import Testing
         let thin = Series("a", colour: 1, .dots, points).thinned(to: Plot.mostMarks)
         #expect(thin.points.count <= Plot.mostMarks && thin.points.contains { $0.y == 99 })
         #expect(thin.total == 50_000)
-        let plot = Plot(title: "t", x: .linear("x", points.map(\.x)), y: .linear("y", points.map(\.y)), series: [Series("a", colour: 1, .dots, points)])
+        let plot = Plot(
+            title: "t", x: .linear("x", points.map(\.x)), y: .linear("y", points.map(\.y)), series: [Series("a", colour: 1, .dots, points)])
         #expect(plot.figure.split(separator: "<circle").count - 1 <= Plot.mostMarks + 1)
         #expect(plot.figure.contains("of 50,000 points are shown"))
         var mixed = plot
@@ -157,7 +161,10 @@ import Testing
 
     @Test func textAndNumbersAreFitForAPage() {
         #expect(Markup.escaped("a<b>&\"'\u{0}") == "a&lt;b&gt;&amp;&quot;&#39;\u{FFFD}")
-        #expect(Markup.short(1500) == "1.5k" && Markup.short(0.002) == "0.002" && Markup.short(20_000_000) == "20M" && Markup.short(0) == "0")
-        #expect(Markup.number(1234.5) == "1,235" && Markup.number(12.3456) == "12.35" && Markup.number(0.0123) == "0.012" && Markup.number(123.45) == "123.5")
+        #expect(
+            Markup.short(1500) == "1.5k" && Markup.short(0.002) == "0.002" && Markup.short(20_000_000) == "20M" && Markup.short(0) == "0")
+        #expect(
+            Markup.number(1234.5) == "1,235" && Markup.number(12.3456) == "12.35" && Markup.number(0.0123) == "0.012"
+                && Markup.number(123.45) == "123.5")
     }
 }

@@ -111,7 +111,8 @@ import Testing
         for (session, turns) in sessions {
             #expect(turns.map(\.turn) == Array(turns.indices))
             #expect(turns[0].due != nil && turns[0].thinkTime == .zero)
-            #expect(turns.dropFirst().allSatisfy { $0.due == nil && $0.thinkTime >= .milliseconds(100) && $0.thinkTime <= .milliseconds(200) })
+            #expect(
+                turns.dropFirst().allSatisfy { $0.due == nil && $0.thinkTime >= .milliseconds(100) && $0.thinkTime <= .milliseconds(200) })
             if session != sessions.count - 1 { #expect((2...4).contains(turns.count)) }
         }
         #expect(Set(sessions.values.map(\.count)).isSuperset(of: [2, 3, 4]))
@@ -132,6 +133,24 @@ import Testing
         #expect(Set(requests.map { words($0).prefix(10) }).count == 4)
         #expect(requests.last?.due == .milliseconds(400))
         #expect(requests.last?.trouble == .vanish(after: .milliseconds(5)))
+    }
+
+    @Test func warmupsChangeNothingOfWhatIsMeasured() throws {
+        let change: (inout WorkloadSettings) -> Void = {
+            $0.numPrompts = 30
+            $0.randomInputLen = 5
+            $0.images.share = 0.5
+            $0.images.sizes = [.init(width: 4, height: 4)]
+            $0.deadline = .seconds(1) ... .seconds(2)
+            $0.troubles = [try! TroubleShare(parsing: "cancel:0.5:10-20ms")]
+        }
+        let cold = try plan(change)
+        var warm = try plan {
+            change(&$0)
+            $0.numWarmups = 7
+        }.filter { !$0.isWarmup }
+        for index in warm.indices { warm[index].number -= 7 }
+        #expect(warm == cold)
     }
 
     @Test func troublesHaveTheirShares() throws {

@@ -15,7 +15,9 @@ enum Records {
         return record
     }
 
-    static func run(_ requests: [RequestRecord], from: Double = 0, to: Double, _ change: (inout RunRecord) -> Void = { _ in }) -> RunRecord {
+    static func run(
+        _ requests: [RequestRecord], from: Double = 0, to: Double, _ change: (inout RunRecord) -> Void = { _ in }
+    ) -> RunRecord {
         var record = RunRecord()
         record.requests = requests
         record.began = ms(from)

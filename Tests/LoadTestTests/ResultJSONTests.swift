@@ -12,7 +12,8 @@ import Testing
     @Test func vLLMsKeysAreThereUnderTheirNames() throws {
         var record = Records.small
         record.settings = [
-            ("backend", .text("openai-chat")), ("request_rate", .number(.infinity)), ("max_concurrency", .none), ("num_prompts", .number(5)),
+            ("backend", .text("openai-chat")), ("request_rate", .number(.infinity)), ("max_concurrency", .none),
+            ("num_prompts", .number(5)),
             ("burstiness", .number(1.5)), ("completed", .text("a lie")), ("backend", .text("twice")),
         ]
         let json = try result(record)
@@ -20,7 +21,8 @@ import Testing
             json.object?.keys == [
                 "date", "backend", "request_rate", "max_concurrency", "num_prompts", "burstiness", "duration", "completed", "failed",
                 "total_input_tokens", "total_output_tokens", "request_throughput", "request_goodput", "output_throughput",
-                "total_token_throughput", "max_output_tokens_per_s", "max_concurrent_requests", "mean_ttft_ms", "median_ttft_ms", "std_ttft_ms",
+                "total_token_throughput", "max_output_tokens_per_s", "max_concurrent_requests", "mean_ttft_ms", "median_ttft_ms",
+                "std_ttft_ms",
                 "p99_ttft_ms", "mean_tpot_ms", "median_tpot_ms", "std_tpot_ms", "p99_tpot_ms", "mean_itl_ms", "median_itl_ms", "std_itl_ms",
                 "p99_itl_ms", "mean_e2el_ms", "median_e2el_ms", "std_e2el_ms", "p99_e2el_ms", "mean_client_queue_time_ms",
                 "median_client_queue_time_ms", "std_client_queue_time_ms", "p99_client_queue_time_ms", "ferry_load",
@@ -85,8 +87,10 @@ import Testing
 
         var record = Records.small
         record.settings = [("label", .text("a \"b\"")), ("note", .text("=1+1")), ("list", .text("1,2"))]
-        let runs = String(decoding: CSVText.runs([(record, Figures(record)), (Records.small, Figures(Records.small))]).bytes, as: UTF8.self)
-            .split(separator: "\n")
+        let runs = String(
+            decoding: CSVText.runs([(record, Figures(record)), (Records.small, Figures(Records.small))]).bytes, as: UTF8.self
+        )
+        .split(separator: "\n")
         #expect(runs[0].hasPrefix("date,label,note,list,duration,completed,failed,"))
         #expect(runs[1].hasPrefix("2026-11-30T20:15:00Z,\"a \"\"b\"\"\",'=1+1,\"1,2\",2.0,2.0,2.0,"))
         #expect(runs[2].hasPrefix("2026-11-30T20:15:00Z,,,,2.0,2.0,2.0,"))
@@ -105,8 +109,10 @@ import Testing
         #expect(value("Output token throughput (tok/s)") == "3.50" && value("Mean TTFT (ms)") == "125.50")
         #expect(value("  share with ttft ≤ 101 ms") == "25.0 %")
         let late = Records.run([], to: 1000) { $0.lagNanoseconds = [9_000_000] }
-        #expect(TerminalSummary.text(late, Figures(late)).contains("WARNING: the harness may be what was measured:\n  its lag reached 9.00 ms"))
-        let hostile = Records.run([Records.request(0, due: 0, outcome: .failed(reason: "\u{1B}[2J\n" + String(repeating: "x", count: 99)))], to: 1)
+        #expect(
+            TerminalSummary.text(late, Figures(late)).contains("WARNING: the harness may be what was measured:\n  its lag reached 9.00 ms"))
+        let hostile = Records.run(
+            [Records.request(0, due: 0, outcome: .failed(reason: "\u{1B}[2J\n" + String(repeating: "x", count: 99)))], to: 1)
         let shown = TerminalSummary.text(hostile, Figures(hostile)).split(separator: "\n")
         #expect(shown.allSatisfy { $0.count == 64 && !$0.unicodeScalars.contains("\u{1B}") })
         #expect(TerminalSummary.grouped(-1_234_567) == "-1,234,567" && TerminalSummary.grouped(12) == "12")

@@ -30,7 +30,9 @@ import Testing
 
     @Test func throughputThatGainsLittleIsSaturation() throws {
         let (_, knee) = try transcript(10, 1000) { (min($0, 100), 1, 0) }
-        guard case .between(let rate, let saturated, .gain(let gain)) = knee else { return #expect(Bool(false), "\(String(describing: knee))") }
+        guard case .between(let rate, let saturated, .gain(let gain)) = knee else {
+            return #expect(Bool(false), "\(String(describing: knee))")
+        }
         #expect(rate >= 95 && rate <= 105 && saturated > rate && gain < 0.7)
     }
 

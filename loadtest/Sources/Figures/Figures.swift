@@ -47,7 +47,9 @@ package struct Figures: Sendable {
         self.objectives = objectives
         mostConcurrent = InFlight.most(measured)
         steady = SteadyState(measured)
-        server = ServerFigures(record.scrapes.filter { $0.at >= record.began })
+        // From the last reading before the beginning: what grew since then grew in the run.
+        let first = record.scrapes.lastIndex { $0.at <= record.began } ?? 0
+        server = ServerFigures(Array(record.scrapes.dropFirst(first)))
         harness = HarnessLoad(record, seconds: duration)
         add(measured, percentiles: wanted)
     }

@@ -20,9 +20,15 @@ package struct ServerFigures: Sendable, Equatable {
     package private(set) var gauges: [String: Gauge] = [:]
 
     /// Names under which servers show the same gauge; the first that is there counts.
-    package static let running = ["ferry_sequences_running", "vllm:num_requests_running", "llamacpp:requests_processing", "sglang:num_running_reqs"]
-    package static let waiting = ["ferry_sequences_waiting", "vllm:num_requests_waiting", "llamacpp:requests_deferred", "sglang:num_queue_reqs"]
-    package static let usage = ["ferry_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "sglang:token_usage"]
+    package static let running = [
+        "ferry_sequences_running", "vllm:num_requests_running", "llamacpp:requests_processing", "sglang:num_running_reqs",
+    ]
+    package static let waiting = [
+        "ferry_sequences_waiting", "vllm:num_requests_waiting", "llamacpp:requests_deferred", "sglang:num_queue_reqs",
+    ]
+    package static let usage = [
+        "ferry_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "sglang:token_usage",
+    ]
 
     private static let cancels = "ferry_cancel_to_free_seconds"
 

@@ -1,5 +1,5 @@
-/// The part of a run in which the server is neither filling up nor running empty: from the first end of a request to the last sending of one.
-/// Rates count what happened in it; latencies are those of requests that were due in it.
+/// The part of a run in which the server is neither filling up nor running empty: from the first end of a completed request to the last
+/// sending of one. Rates count what happened in it; latencies are those of requests that were due in it.
 package struct SteadyState: Sendable {
     package let began: Duration
     package let ended: Duration
@@ -11,14 +11,17 @@ package struct SteadyState: Sendable {
 
     /// Nil where no request was sent after one had ended: a single burst has no such part.
     init?(_ requests: [RequestRecord]) {
-        guard let first = requests.compactMap(\.ended).min(), let last = requests.compactMap(\.sent).max(), first < last else { return nil }
+        let ends = requests.lazy.filter { $0.outcome == .completed }.compactMap(\.ended)
+        guard let first = ends.min(), let last = requests.compactMap(\.sent).max(), first < last else { return nil }
         began = first
         ended = last
         let window = first.nanosecondCount..<last.nanosecondCount
         var tallies: [Measure: Tally] = [:]
         for record in requests where record.outcome == .completed {
             if let end = record.ended, window.contains(end.nanosecondCount) { completed += 1 }
-            for (time, tokens) in zip(record.content.nanoseconds, record.content.tokens) where window.contains(time) { outputTokens += Int(tokens) }
+            for (time, tokens) in zip(record.content.nanoseconds, record.content.tokens) where window.contains(time) {
+                outputTokens += Int(tokens)
+            }
             guard window.contains(record.due.nanosecondCount) else { continue }
             RequestMeasures(record).forEach { measure, value in
                 if Self.measures.contains(measure) { tallies[measure, default: Tally()].add(value) }

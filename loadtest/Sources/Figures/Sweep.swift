@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// The search for the knee: the highest rate of requests that the server still keeps up with. Rates grow by a factor until one saturates it,
-/// then the gap between the last good and the first bad one is halved, in the logarithm, until it is narrow.
+/// The search for the knee: the highest rate of requests that the server still keeps up with. Rates grow by a factor until one saturates
+/// it, then the gap between the last good and the first bad one is halved, in the logarithm, until it is narrow.
 ///
 /// `next` names the rate to run; `add` takes what was seen.
 package struct Sweep: Sendable {
@@ -81,10 +81,12 @@ package struct Sweep: Sendable {
 
     package init(_ settings: Settings) throws(PlanError) {
         guard settings.lowest > 0, settings.highest >= settings.lowest, settings.highest.isFinite else {
-            throw PlanError("a sweep from \(settings.lowest) to \(settings.highest) requests a second, a range of positive rates was expected")
+            throw PlanError(
+                "a sweep from \(settings.lowest) to \(settings.highest) requests a second, a range of positive rates was expected")
         }
         guard settings.factor > 1, settings.width > 0, settings.mostSteps > 0 else {
-            throw PlanError("a sweep by factors of \(settings.factor) to a width of \(settings.width), more than 1 and more than 0 were expected")
+            throw PlanError(
+                "a sweep by factors of \(settings.factor) to a width of \(settings.width), more than 1 and more than 0 were expected")
         }
         self.settings = settings
     }
@@ -137,7 +139,8 @@ extension Sweep.Observation {
         let asked = figures.counts.measured - figures.counts.troubled
         let completed = asked > 0 ? Double(figures.counts.completed) / Double(asked) : 0
         self.init(
-            rate: rate, throughput: figures.steady?.requestThroughput ?? figures.requestThroughput, goodShare: figures.goodputShare ?? completed,
+            rate: rate, throughput: figures.steady?.requestThroughput ?? figures.requestThroughput,
+            goodShare: figures.goodputShare ?? completed,
             queueGrowth: QueueGrowth.slope(record.requests))
     }
 }

@@ -52,7 +52,9 @@ struct Arrivals: Sendable {
             return settings.requestRate
         }
         let progress =
-            if let duration = settings.rampUpDuration { min(1, seconds / duration.inSeconds) } else { Double(index) / Double(max(1, count! - 1)) }
+            if let duration = settings.rampUpDuration { min(1, seconds / duration.inSeconds) } else {
+                Double(index) / Double(max(1, count! - 1))
+            }
         return switch ramp {
         case .linear: start + (end - start) * progress
         case .exponential: start * pow(end / start, progress)
@@ -60,8 +62,12 @@ struct Arrivals: Sendable {
     }
 
     private static func check(_ settings: ArrivalSettings, count: Int?) throws(PlanError) {
-        guard settings.requestRate > 0 else { throw .setting("--request-rate", "\(settings.requestRate)", expected: "a positive number or inf") }
-        guard settings.burstiness > 0 else { throw .setting("--burstiness", "\(settings.burstiness)", expected: "a positive number or inf") }
+        guard settings.requestRate > 0 else {
+            throw .setting("--request-rate", "\(settings.requestRate)", expected: "a positive number or inf")
+        }
+        guard settings.burstiness > 0 else {
+            throw .setting("--burstiness", "\(settings.burstiness)", expected: "a positive number or inf")
+        }
         if let most = settings.maxConcurrency, most < 1 { throw .setting("--max-concurrency", "\(most)", expected: "1 or more") }
         guard let ramp = settings.rampUpStrategy else {
             guard settings.rampUpStartRps == nil, settings.rampUpEndRps == nil else {
@@ -76,6 +82,8 @@ struct Arrivals: Sendable {
         guard count != nil || settings.rampUpDuration != nil else {
             throw PlanError("--ramp-up-strategy \(ramp.rawValue) asks for a number of requests or for --ramp-up-duration")
         }
-        if let duration = settings.rampUpDuration, duration <= .zero { throw .setting("--ramp-up-duration", "\(duration)", expected: "more than 0 s") }
+        if let duration = settings.rampUpDuration, duration <= .zero {
+            throw .setting("--ramp-up-duration", "\(duration)", expected: "more than 0 s")
+        }
     }
 }

@@ -42,7 +42,9 @@ struct DatasetFile: Sendable {
     func forEachElement(_ body: (_ number: Int, _ range: Range<Int>) throws(PlanError) -> Bool) throws(PlanError) {
         let bytes = Span<UInt8>(_bytes: file.bytes)
         var offset = skipSpace(bytes, 0)
-        guard offset < bytes.count, bytes[offset] == UInt8(ascii: "[") else { throw PlanError("\(path) is no JSON array, one of conversations was expected") }
+        guard offset < bytes.count, bytes[offset] == UInt8(ascii: "[") else {
+            throw PlanError("\(path) is no JSON array, one of conversations was expected")
+        }
         offset = skipSpace(bytes, offset + 1)
         var number = 0
         while true {
@@ -55,14 +57,18 @@ struct DatasetFile: Sendable {
             offset = skipSpace(bytes, end)
             guard offset < bytes.count else { continue }
             if bytes[offset] == UInt8(ascii: "]") { return }
-            guard bytes[offset] == UInt8(ascii: ",") else { throw error(element: number, "is followed by byte \(bytes[offset]) at \(offset), ',' or ']' was expected") }
+            guard bytes[offset] == UInt8(ascii: ",") else {
+                throw error(element: number, "is followed by byte \(bytes[offset]) at \(offset), ',' or ']' was expected")
+            }
             offset = skipSpace(bytes, offset + 1)
         }
     }
 
     /// Behind the object that begins at `start`.
     private func endOfElement(_ bytes: Span<UInt8>, _ start: Int, _ number: Int) throws(PlanError) -> Int {
-        guard bytes[start] == UInt8(ascii: "{") else { throw error(element: number, "begins with byte \(bytes[start]), an object was expected") }
+        guard bytes[start] == UInt8(ascii: "{") else {
+            throw error(element: number, "begins with byte \(bytes[start]), an object was expected")
+        }
         var depth = 0
         var isString = false
         var offset = start
@@ -150,7 +156,9 @@ struct DatasetObject {
         return .nanoseconds(Int64((number * 1e6).rounded()))
     }
 
-    func missing(_ field: String, _ expected: String) -> PlanError { PlanError("\(place): `\(field)` is missing, \(expected) was expected") }
+    func missing(_ field: String, _ expected: String) -> PlanError {
+        PlanError("\(place): `\(field)` is missing, \(expected) was expected")
+    }
 
     func wrong(_ field: String, _ value: JSON, _ expected: String) -> PlanError {
         let text = value.text

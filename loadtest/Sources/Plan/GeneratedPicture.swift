@@ -24,7 +24,11 @@ enum GeneratedPicture {
                 row = [0]
                 for byte in 0..<rowBytes {
                     // Two bytes are the width of a square.
-                    if byte % 2 == 1 { row.append(row[byte]) } else { row.append(UInt8(truncatingIfNeeded: draw.next() & 3) &* 0b0101_0101) }
+                    if byte % 2 == 1 {
+                        row.append(row[byte])
+                    } else {
+                        row.append(UInt8(truncatingIfNeeded: draw.next() & 3) &* 0b0101_0101)
+                    }
                 }
             }
             bytes.append(contentsOf: row)
@@ -66,7 +70,9 @@ enum GeneratedPicture {
         return b << 16 | a
     }
 
-    private static let crcTable: [UInt32] = (0..<256).map { (0..<8).reduce(UInt32($0)) { value, _ in value >> 1 ^ (value & 1 == 1 ? 0xEDB8_8320 : 0) } }
+    private static let crcTable: [UInt32] = (0..<256).map {
+        (0..<8).reduce(UInt32($0)) { value, _ in value >> 1 ^ (value & 1 == 1 ? 0xEDB8_8320 : 0) }
+    }
 
     static func crc(_ data: [UInt8]) -> UInt32 {
         ~data.reduce(~0) { crcTable[Int(($0 ^ UInt32($1)) & 255)] ^ $0 >> 8 }

@@ -46,17 +46,19 @@ package struct Plan: RequestSource {
         let isWarmup = number < settings.numWarmups
         guard var request = isWarmup ? rehearsed() : workload.next() else { return nil }
         request.number = number
+        // Warm-ups lie below 0, so that their number changes nothing of what is measured.
+        let place = number - settings.numWarmups
         number += 1
         if isWarmup {
             prepareWarmup(&request)
         } else {
             if !isSelfTimed { request.due = request.turn == 0 ? arrivals.next() : nil }
-            var draw = Draw(seed: seed, .trouble, request.number)
+            var draw = Draw(seed: seed, .trouble, place)
             request.trouble = trouble(&draw)
         }
-        attachPictures(&request)
+        attachPictures(&request, place)
         if let range = settings.deadline, !isWarmup {
-            var draw = Draw(seed: seed, .deadline, request.number)
+            var draw = Draw(seed: seed, .deadline, place)
             request.deadline = draw.duration(in: range)
         }
         return request
@@ -88,9 +90,9 @@ package struct Plan: RequestSource {
         request.isWarmup = true
     }
 
-    private func attachPictures(_ request: inout PlannedRequest) {
+    private func attachPictures(_ request: inout PlannedRequest, _ place: Int) {
         guard settings.images.share > 0, case .chat(var messages) = request.prompt else { return }
-        let pictures = settings.images.pictures(seed: seed, place: request.number)
+        let pictures = settings.images.pictures(seed: seed, place: place)
         guard !pictures.isEmpty else { return }
         messages[messages.count - 1].images += pictures
         request.prompt = .chat(messages)

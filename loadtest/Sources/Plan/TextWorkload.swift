@@ -1,7 +1,7 @@
 internal import Platform
 
-/// Requests whose texts stand in a file: ShareGPT's conversations, and lines of our own shape. Only where they stand is held in memory; a file
-/// that is changed meanwhile ends the plan.
+/// Requests whose texts stand in a file: ShareGPT's conversations, and lines of our own shape. Only where they stand is held in memory; a
+/// file that is changed meanwhile ends the plan.
 struct TextWorkload: Workload {
     struct Row: Sendable, Equatable {
         var range: Range<Int>
@@ -42,7 +42,8 @@ struct TextWorkload: Workload {
         let row = rows[index % rows.count]
         let round = index / rows.count
         guard let object = try? file.object(row.range, place: "entry \(index)"),
-            var request = try? settings.datasetName == .sharegpt ? Conversation(object, settings).request(turn: row.turn) : Line(object, settings).request
+            var request = try? settings.datasetName == .sharegpt
+                ? Conversation(object, settings).request(turn: row.turn) : Line(object, settings).request
         else { return nil }
         request.number = index
         request.due = row.time.map { TraceWorkload.sped($0 + period * round, by: settings.traceSpeed) }
@@ -79,28 +80,30 @@ struct TextWorkload: Workload {
 
     private static func lines(_ file: DatasetFile, _ settings: WorkloadSettings) throws(PlanError) -> [Row] {
         var rows: [Row] = []
-        var sessions: [String: (number: Int, turns: Int)] = [:]
+        var names: [String?] = []
         try file.forEachLine { number, range throws(PlanError) in
             let line = try Line(try file.object(range, place: "line \(number)"), settings)
             if let most = settings.maxInputLen, line.estimatedInput > most { return true }
-            var row = Row(range: range, time: line.time)
-            if let name = line.session {
-                let known = sessions[name] ?? (sessions.count, 0)
-                row.session = known.number
-                row.turn = known.turns
-                sessions[name] = (known.number, known.turns + 1)
-            }
-            rows.append(row)
+            rows.append(Row(range: range, time: line.time))
+            names.append(line.session)
             return rows.count < settings.numPrompts ?? .max
         }
         // Where some have a time, all have one, and the first is the beginning.
         let times = rows.compactMap(\.time)
-        guard let first = times.min() else { return rows }
-        guard times.count == rows.count else { throw PlanError("\(file.path): `timestamp` stands in \(times.count) of \(rows.count) lines, in all or none was expected") }
-        let order = rows.indices.sorted { (rows[$0].time!, $0) < (rows[$1].time!, $1) }
+        guard times.isEmpty || times.count == rows.count else {
+            throw PlanError("\(file.path): `timestamp` stands in \(times.count) of \(rows.count) lines, in all or none was expected")
+        }
+        let first = times.min() ?? .zero
+        var sessions: [String: (number: Int, turns: Int)] = [:]
+        let order = rows.indices.sorted { (rows[$0].time ?? .zero, $0) < (rows[$1].time ?? .zero, $1) }
         return order.map { index in
             var row = rows[index]
-            row.time! -= first
+            row.time = row.time.map { $0 - first }
+            guard let name = names[index] else { return row }
+            let known = sessions[name] ?? (sessions.count, 0)
+            row.session = known.number
+            row.turn = known.turns
+            sessions[name] = (known.number, known.turns + 1)
             return row
         }
     }
@@ -141,7 +144,8 @@ struct TextWorkload: Workload {
         func request(turn: Int) -> PlannedRequest {
             let exchange = exchanges[turn]
             let output = min(settings.maxOutputLen ?? .max, TextWorkload.estimatedTokens(exchange.answer))
-            let prompt: Prompt = settings.promptForm == .chat ? .chat([ChatMessage(role: "user", text: exchange.prompt)]) : .text(exchange.prompt)
+            let prompt: Prompt =
+                settings.promptForm == .chat ? .chat([ChatMessage(role: "user", text: exchange.prompt)]) : .text(exchange.prompt)
             return PlannedRequest(number: 0, prompt: prompt, maximumOutputTokens: settings.outputLen ?? output)
         }
     }
@@ -161,7 +165,9 @@ struct TextWorkload: Workload {
             time = try object.optionalMilliseconds("timestamp")
             request.thinkTime = try object.optionalMilliseconds("think_time") ?? .zero
             if let value = object["session"] {
-                guard let name = value.string ?? value.integer.map({ "\($0)" }) else { throw object.wrong("session", value, "a string or an integer") }
+                guard let name = value.string ?? value.integer.map({ "\($0)" }) else {
+                    throw object.wrong("session", value, "a string or an integer")
+                }
                 session = name
             }
             switch prompt {
@@ -183,13 +189,17 @@ struct TextWorkload: Workload {
                 }
                 var tokens: [Int32] = []
                 for element in elements {
-                    guard let id = element.integer.flatMap({ Int32(exactly: $0) }), id >= 0 else { throw object.wrong("prompt", element, "a token id") }
+                    guard let id = element.integer.flatMap({ Int32(exactly: $0) }), id >= 0 else {
+                        throw object.wrong("prompt", element, "a token id")
+                    }
                     tokens.append(id)
                 }
                 return .tokens(tokens)
             case (nil, let messages?):
                 guard isChat else { throw object.wrong("messages", messages, "`prompt`, since the endpoint is not chat's,") }
-                guard let elements = messages.array, !elements.isEmpty else { throw object.wrong("messages", messages, "an array of messages") }
+                guard let elements = messages.array, !elements.isEmpty else {
+                    throw object.wrong("messages", messages, "an array of messages")
+                }
                 var chat: [ChatMessage] = []
                 for element in elements { chat.append(try message(element, object)) }
                 return .chat(chat)

@@ -82,7 +82,9 @@ struct TraceWorkload: Workload {
         speed == 1 ? time : .nanoseconds(Int64((Double(time.inNanoseconds) / speed).rounded()))
     }
 
-    private func scaled(_ tokens: Int, most: Int?) -> Int { min(most ?? .max, max(1, Int((Double(tokens) * settings.traceScale).rounded()))) }
+    private func scaled(_ tokens: Int, most: Int?) -> Int {
+        min(most ?? .max, max(1, Int((Double(tokens) * settings.traceScale).rounded())))
+    }
 
     /// A round's length: the last time and one mean gap.
     private var period: Duration {
@@ -101,7 +103,8 @@ extension TraceWorkload.Row {
         try file.forEachLine { number, range throws(PlanError) in
             let line = try file.object(range, place: "line \(number)")
             guard let time = try line.optionalMilliseconds("timestamp") else { throw line.missing("timestamp", "milliseconds") }
-            var row = Self(time: time, input: try line.integer("input_length", in: tokens), output: try line.integer("output_length", in: tokens))
+            var row = Self(
+                time: time, input: try line.integer("input_length", in: tokens), output: try line.integer("output_length", in: tokens))
             row.blocks = try blocks(line, input: row.input)
             rows.append(row)
             return rows.count < most ?? .max
@@ -140,12 +143,15 @@ extension TraceWorkload.Row {
                 columns = cells
                 return true
             }
-            guard cells.count == names.count else { throw file.error(line: number, "has \(cells.count) columns, \(names.count) were expected") }
+            guard cells.count == names.count else {
+                throw file.error(line: number, "has \(cells.count) columns, \(names.count) were expected")
+            }
             func cell(_ name: String) -> String? { names.firstIndex(of: name).map { cells[$0] } }
             func integer(_ name: String, _ range: ClosedRange<Int>) throws(PlanError) -> Int {
                 let text = cell(name) ?? "0"
                 guard let value = Int(text), range.contains(value) else {
-                    throw file.error(line: number, "`\(name)` is \"\(text)\", an integer from \(range.lowerBound) to \(range.upperBound) was expected")
+                    throw file.error(
+                        line: number, "`\(name)` is \"\(text)\", an integer from \(range.lowerBound) to \(range.upperBound) was expected")
                 }
                 return value
             }

@@ -23,7 +23,9 @@ package struct TroubleShare: Sendable, Equatable {
         self.share = share
         switch kind {
         case .slow:
-            guard let rate = Int(parts[2]), rate > 0 else { throw .setting("the rate of \"\(text)\"", "\"\(parts[2])\"", expected: "bytes a second") }
+            guard let rate = Int(parts[2]), rate > 0 else {
+                throw .setting("the rate of \"\(text)\"", "\"\(parts[2])\"", expected: "bytes a second")
+            }
             bytesPerSecond = rate
         case .cancel, .stop, .vanish:
             delay = try MillisecondRange.parse(String(parts[2]), setting: "the delay of \"\(text)\"")
@@ -45,7 +47,8 @@ package enum MillisecondRange {
     package static func parse(_ text: String, setting: String) throws(PlanError) -> ClosedRange<Duration> {
         let bounds = (text.hasSuffix("ms") ? text.dropLast(2) : text[...]).split(separator: "-", omittingEmptySubsequences: false)
             .map { Double($0) ?? -1 }
-        guard (1...2).contains(bounds.count), bounds.allSatisfy({ $0 >= 0 && $0 <= 3_600_000 }), bounds[0] <= bounds[bounds.count - 1] else {
+        guard (1...2).contains(bounds.count), bounds.allSatisfy({ $0 >= 0 && $0 <= 3_600_000 }), bounds[0] <= bounds[bounds.count - 1]
+        else {
             throw .setting(setting, "\"\(text)\"", expected: "milliseconds as 200ms or 200-2000ms, at most an hour")
         }
         return .nanoseconds(Int64(bounds[0] * 1e6)) ... .nanoseconds(Int64(bounds[bounds.count - 1] * 1e6))

@@ -59,13 +59,16 @@ package struct WorkloadSettings: Sendable, Equatable {
     func check() throws(PlanError) {
         if let count = numPrompts, count < 1 { throw .setting("--num-prompts", "\(count)", expected: "1 or more") }
         guard numWarmups >= 0, numWarmups <= 1_000_000 else { throw .setting("--num-warmups", "\(numWarmups)", expected: "0 to 1,000,000") }
-        guard tokensPerWord >= 0.1, tokensPerWord <= 20 else { throw .setting("tokens per word", "\(tokensPerWord)", expected: "0.1 to 20") }
+        guard tokensPerWord >= 0.1, tokensPerWord <= 20 else {
+            throw .setting("tokens per word", "\(tokensPerWord)", expected: "0.1 to 20")
+        }
         guard randomRangeRatio >= 0, randomRangeRatio < 1 else {
             throw .setting("--random-range-ratio", "\(randomRangeRatio)", expected: "0 or more and below 1")
         }
         let most = 10_000_000
         for (name, value, least) in [
-            ("--random-input-len", randomInputLen, 1), ("--random-output-len", randomOutputLen, 1), ("--random-prefix-len", randomPrefixLen, 0),
+            ("--random-input-len", randomInputLen, 1), ("--random-output-len", randomOutputLen, 1),
+            ("--random-prefix-len", randomPrefixLen, 0),
             ("--prefix-repetition-prefix-len", prefixRepetitionPrefixLen, 0),
             ("--prefix-repetition-suffix-len", prefixRepetitionSuffixLen, 1),
             ("--prefix-repetition-num-prefixes", prefixRepetitionNumPrefixes, 1),

@@ -27,8 +27,10 @@ package struct CSVText: Sendable {
 
 extension CSVText {
     private static let columns = [
-        "number", "session", "turn", "warmup", "trouble", "outcome", "status", "detail", "finish_reason", "due_s", "sent_s", "head_s", "first_token_s",
-        "last_token_s", "ended_s", "ttft_ms", "tpot_ms", "e2el_ms", "client_queue_time_ms", "input_tokens", "output_tokens", "cached_tokens",
+        "number", "session", "turn", "warmup", "trouble", "outcome", "status", "detail", "finish_reason", "due_s", "sent_s", "head_s",
+        "first_token_s",
+        "last_token_s", "ended_s", "ttft_ms", "tpot_ms", "e2el_ms", "client_queue_time_ms", "input_tokens", "output_tokens",
+        "cached_tokens",
         "chunks", "body_bytes", "connection", "server_queue_ms", "server_prefill_ms", "server_decode_ms", "prefill_worker", "decode_worker",
         "attempts", "kv_profile", "kv_raw_bytes", "kv_sent_bytes", "kv_wire_ms", "kv_exposed_ms", "kv_wait_ms",
     ]
@@ -74,7 +76,8 @@ extension CSVText {
     /// One row a run: its settings and every figure. Columns are those that any of the runs has.
     package static func runs(_ runs: [(record: RunRecord, figures: Figures)]) -> CSVText {
         let tables = runs.map { run in
-            [("date", run.record.date)] + run.record.settings.map { ($0.key, cell($0.value)) } + run.figures.list.map { ($0.key, "\($0.value)") }
+            [("date", run.record.date)] + run.record.settings.map { ($0.key, cell($0.value)) }
+                + run.figures.list.map { ($0.key, "\($0.value)") }
         }
         var names: [String] = []
         var known: Set<String> = []

@@ -58,7 +58,9 @@ extension Comparison {
     }
 
     private static func isTelling(_ key: String) -> Bool {
-        guard key.hasPrefix("p"), let digits = key.dropFirst().split(separator: "_").first, Double(digits) != nil else { return !key.hasPrefix("std_") }
+        guard key.hasPrefix("p"), let digits = key.dropFirst().split(separator: "_").first, Double(digits) != nil else {
+            return !key.hasPrefix("std_")
+        }
         return digits == "99"
     }
 

@@ -101,7 +101,9 @@ package struct Comparison: Sendable {
     private static func direction(_ key: String) -> Direction {
         if key.hasSuffix("_ms") || key == "failed" { return .less }
         if key.hasPrefix("std_") || key.hasSuffix("tokens_per_chunk") { return .neither }
-        if key.contains("throughput") || key.contains("goodput") || key == "completed" || key == "max_output_tokens_per_s" || key == "kv_ratio" {
+        if key.contains("throughput") || key.contains("goodput") || key == "completed" || key == "max_output_tokens_per_s"
+            || key == "kv_ratio"
+        {
             return .more
         }
         return .neither

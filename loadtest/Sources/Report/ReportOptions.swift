@@ -16,7 +16,8 @@ package struct ReportOptions: Sendable, Equatable {
             self.percentileMetrics = []
             for word in text.split(separator: ",") {
                 guard let measure = Measure(rawValue: String(word)) else {
-                    throw .setting("--percentile-metrics", "\"\(word)\"", expected: Measure.allCases.map(\.rawValue).joined(separator: ", "))
+                    throw .setting(
+                        "--percentile-metrics", "\"\(word)\"", expected: Measure.allCases.map(\.rawValue).joined(separator: ", "))
                 }
                 self.percentileMetrics.append(measure)
             }

@@ -1,5 +1,6 @@
-/// Bootstrap of a spread: the requests of a run are drawn again with replacement, and the figures made of what was drawn. A request's values
-/// are drawn together, since those of one answer are alike. O(values) a resample: values are sorted once, and counted as often as drawn.
+/// Bootstrap of a spread: the requests of a run are drawn again with replacement, and the figures made of what was drawn. A request's
+/// values are drawn together, since those of one answer are alike. O(values) a resample: values are sorted once, and counted as often as
+/// drawn.
 struct Resampling {
     private let values: [Double]
     /// The request that each value belongs to.

@@ -11,7 +11,9 @@ package struct ResultFile: Sendable {
         let file: MappedFile
         do throws(FileError) { file = try MappedFile(path: path) } catch { throw ResultError("\(error)") }
         guard file.count > 0 else { throw ResultError("\(path) is empty, a result was expected") }
-        guard file.count <= Self.mostBytes else { throw ResultError("\(path) has \(file.count) bytes, at most \(Self.mostBytes) were expected") }
+        guard file.count <= Self.mostBytes else {
+            throw ResultError("\(path) has \(file.count) bytes, at most \(Self.mostBytes) were expected")
+        }
         try self.init(Span<UInt8>(_bytes: file.bytes), path: path)
     }
 
@@ -46,7 +48,20 @@ package struct ResultFile: Sendable {
             start = end + 1
         }
         guard !runs.isEmpty else { throw ResultError(fault) }
+        try Self.checkRepeats(runs, path: path)
         self.runs = runs
+    }
+}
+
+extension ResultFile {
+    /// Runs at several rates, as a sweep leaves them, are no repeats.
+    private static func checkRepeats(_ runs: [ResultRun], path: String) throws(ResultError) {
+        for key in ResultRun.loads {
+            var values: [String] = []
+            for run in runs where !values.contains(run.load[key] ?? "none") { values.append(run.load[key] ?? "none") }
+            guard values.count > 1 else { continue }
+            throw ResultError("\(path) has runs whose `\(key)` is \(values.joined(separator: ", ")), repeats of one were expected")
+        }
     }
 }
 
@@ -62,6 +77,10 @@ struct ResultRun: Sendable {
     /// In the order of the file, each once.
     private(set) var figures: [Figure] = []
     private(set) var details: ResultDetails?
+    /// What it was asked to do, as text.
+    private(set) var load: [String: String] = [:]
+
+    static let loads = ["request_rate", "max_concurrency"]
 
     private static let counters = [
         "duration", "completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput", "request_goodput",
@@ -71,7 +90,9 @@ struct ResultRun: Sendable {
     fileprivate init(_ json: JSON, path: String) throws(ResultError) {
         let reader = ResultReader(path: path)
         guard let object = json.object else { throw ResultError("\(path) is \(json.kind), an object with a result was expected") }
-        for key in ["duration", "completed"] where object[key] == nil { throw ResultError("\(path): `\(key)` is missing, a number was expected") }
+        for key in ["duration", "completed"] where object[key] == nil {
+            throw ResultError("\(path): `\(key)` is missing, a number was expected")
+        }
         var known: Set<String> = []
         for (key, value) in object.members where Self.counters.contains(key) || Self.isSpread(key) {
             if value.isNull { continue }
@@ -81,6 +102,7 @@ struct ResultRun: Sendable {
         if let own = object["ferry_load"] {
             for figure in try Self.own(own, reader) where known.insert(figure.key).inserted { figures.append(figure) }
         }
+        for key in Self.loads { load[key] = object[key]?.text }
         details = try ResultDetails(object, reader)
     }
 
@@ -98,7 +120,9 @@ struct ResultRun: Sendable {
             throw reader.wrong("ferry_load.version", value["version"] ?? .null, "\(ResultJSON.version)")
         }
         var list: [Figure] = []
-        if let share = value["goodput"]?["share"] { list.append(Figure(key: "goodput_share", value: try reader.number(share, "ferry_load.goodput.share"))) }
+        if let share = value["goodput"]?["share"] {
+            list.append(Figure(key: "goodput_share", value: try reader.number(share, "ferry_load.goodput.share")))
+        }
         let spreads = try reader.members(value["figures"], "ferry_load.figures")
         for (name, spread) in spreads {
             guard let measure = Measure(rawValue: name) else { continue }
@@ -111,7 +135,8 @@ struct ResultRun: Sendable {
         }
         let nested = [
             (["kv", "raw_bytes"], "kv_raw_bytes"), (["kv", "sent_bytes"], "kv_sent_bytes"), (["kv", "ratio"], "kv_ratio"),
-            (["cancel_to_free_ms", "mean"], "mean_cancel_to_free_ms"), (["steady_state", "request_throughput"], "steady_request_throughput"),
+            (["cancel_to_free_ms", "mean"], "mean_cancel_to_free_ms"),
+            (["steady_state", "request_throughput"], "steady_request_throughput"),
             (["steady_state", "output_throughput"], "steady_output_throughput"),
         ]
         for (path, key) in nested {
@@ -148,7 +173,8 @@ struct ResultDetails: Sendable {
         let ttfts = try reader.numbers(object, "ttfts")
         let itls = try reader.lists(object, "itls", count: ttfts.count)
         // Older results of vLLM have no latencies: the first token and the gaps are the whole of them.
-        let latencies = object["latencies"] == nil
+        let latencies =
+            object["latencies"] == nil
             ? zip(ttfts, itls).map { $0 + $1.reduce(0, +) } : try reader.numbers(object, "latencies", count: ttfts.count)
         let starts = object["start_times"] == nil ? nil : try reader.numbers(object, "start_times", count: ttfts.count)
         let queues = object["queue_times"] == nil ? nil : try reader.numbers(object, "queue_times", count: ttfts.count)
@@ -159,11 +185,14 @@ struct ResultDetails: Sendable {
         for index in ttfts.indices where errors[index].isEmpty {
             requests.append(
                 Request(
-                    ttft: ttfts[index], latency: latencies[index], end: (starts?[index] ?? 0) - first + latencies[index], queue: queues?[index],
+                    ttft: ttfts[index], latency: latencies[index], end: (starts?[index] ?? 0) - first + latencies[index],
+                    queue: queues?[index],
                     inputTokens: Int(inputs[index]), outputTokens: Int(outputs[index]), gaps: itls[index]))
         }
         guard let limits = object["ferry_load"]?["goodput"]?["objectives_ms"] else { return }
-        for (name, value) in try reader.members(limits, "ferry_load.goodput.objectives_ms") { objectives[name] = try reader.number(value, name) }
+        for (name, value) in try reader.members(limits, "ferry_load.goodput.objectives_ms") {
+            objectives[name] = try reader.number(value, name)
+        }
     }
 }
 
@@ -187,7 +216,9 @@ private struct ResultReader {
 
     private func elements(_ object: JSONObject, _ key: String, _ count: Int?) throws(ResultError) -> [JSON] {
         guard let elements = object[key]?.array else { throw wrong(key, object[key] ?? .null, "an array") }
-        if let count, elements.count != count { throw ResultError("\(path): `\(key)` has \(elements.count) entries, \(count) as in `ttfts` were expected") }
+        if let count, elements.count != count {
+            throw ResultError("\(path): `\(key)` has \(elements.count) entries, \(count) as in `ttfts` were expected")
+        }
         return elements
     }
 

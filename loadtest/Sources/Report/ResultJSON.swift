@@ -32,7 +32,8 @@ package enum ResultJSON {
         let stems = options.percentileMetrics.map { $0.rawValue + $0.suffix }
         return Set(
             [
-                "date", "duration", "completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput", "request_goodput",
+                "date", "duration", "completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput",
+                "request_goodput",
                 "output_throughput", "total_token_throughput", "max_output_tokens_per_s", "max_concurrent_requests", "ferry_load",
             ] + detailKeys + stems.flatMap { stem in words.map { $0 + "_" + stem } })
     }

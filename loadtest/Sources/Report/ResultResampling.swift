@@ -19,7 +19,8 @@ enum ResultResampling {
 
     private static let measures: [(stem: String, values: @Sendable (ResultDetails.Request) -> [Double])] = [
         ("ttft_ms", { [$0.ttft] }), ("e2el_ms", { [$0.latency] }), ("tpot_ms", { $0.tpot.map { [$0] } ?? [] }), ("itl_ms", { $0.gaps }),
-        ("client_queue_time_ms", { $0.queue.map { [$0] } ?? [] }), ("ttft_sent_ms", { request in request.queue.map { [max(0, request.ttft - $0)] } ?? [] }),
+        ("client_queue_time_ms", { $0.queue.map { [$0] } ?? [] }),
+        ("ttft_sent_ms", { request in request.queue.map { [max(0, request.ttft - $0)] } ?? [] }),
         ("user_throughput", { $0.tpot.flatMap { $0 > 0 ? [1 / $0] : nil } ?? [] }),
     ]
 
@@ -36,7 +37,8 @@ enum ResultResampling {
             var drawB = Draw(seed: seed, .resample, 2 * place + 1)
             let values = (a.requests + b.requests).reduce(0) { $0 + measure.values($1).count }
             for _ in 0..<Resampling.rounds(values: values) {
-                guard let first = before.resample(&drawA, percentiles: percentiles), let second = after.resample(&drawB, percentiles: percentiles)
+                guard let first = before.resample(&drawA, percentiles: percentiles),
+                    let second = after.resample(&drawB, percentiles: percentiles)
                 else { continue }
                 for word in words {
                     let (x, y) = (value(word, first, percentiles), value(word, second, percentiles))
@@ -48,7 +50,9 @@ enum ResultResampling {
         return intervals
     }
 
-    private static func percentile(_ word: String) -> Double? { word == "median" ? 50 : word.hasPrefix("p") ? Double(word.dropFirst()) : nil }
+    private static func percentile(_ word: String) -> Double? {
+        word == "median" ? 50 : word.hasPrefix("p") ? Double(word.dropFirst()) : nil
+    }
 
     private static func value(_ word: String, _ statistics: Resampling.Statistics, _ percentiles: [Double]) -> Double {
         switch word {

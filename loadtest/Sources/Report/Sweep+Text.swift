@@ -1,7 +1,8 @@
 internal import Platform
 
 extension Sweep {
-    /// `{"steps": [{"rate", "throughput", "good_share", "queue_growth", "saturated", "reason"?}], "knee": {"rate", "saturated_rate", "text"}}`
+    /// `{"steps": [{"rate", "throughput", "good_share", "queue_growth", "saturated", "reason"?}],
+    /// "knee": {"rate", "saturated_rate", "text"}}`
     package var json: [UInt8] {
         var writer = JSONWriter(capacity: 1 << 10)
         writer.beginObject()
@@ -42,7 +43,8 @@ extension Sweep {
         let lines = steps.map { step in
             let seen = step.observation
             let verdict = step.saturation.map { "saturated: \($0)" } ?? "kept up"
-            return "\(seen.rate.fixed(2)) req/s: \(seen.throughput.fixed(2)) completed, \((100 * seen.goodShare).fixed(1)) % good, \(verdict)\n"
+            let share = (100 * seen.goodShare).fixed(1)
+            return "\(seen.rate.fixed(2)) req/s: \(seen.throughput.fixed(2)) completed, \(share) % good, \(verdict)\n"
         }
         return lines.joined() + (knee.map { "Knee: \($0)\n" } ?? "")
     }

@@ -33,13 +33,18 @@ package struct TerminalSummary: Sendable {
         for (refusal, count) in counts.refusals.sorted(by: { $0.value > $1.value }).prefix(5) {
             line("  refused with \(refusal.status) \(refusal.code)", Self.grouped(count))
         }
-        for (reason, count) in counts.failures.sorted(by: { $0.value > $1.value }).prefix(5) { line("  failed: \(reason)", Self.grouped(count)) }
-        for (code, count) in counts.breaks.sorted(by: { $0.value > $1.value }).prefix(5) { line("  broken in the stream: \(code)", Self.grouped(count)) }
+        for (reason, count) in counts.failures.sorted(by: { $0.value > $1.value }).prefix(5) {
+            line("  failed: \(reason)", Self.grouped(count))
+        }
+        for (code, count) in counts.breaks.sorted(by: { $0.value > $1.value }).prefix(5) {
+            line("  broken in the stream: \(code)", Self.grouped(count))
+        }
         if counts.late > 0 { line("  given up at the deadline", Self.grouped(counts.late)) }
         if counts.unfinished > 0 { line("  unfinished at the end", Self.grouped(counts.unfinished)) }
         if counts.troubled > 0 { line("Ended by their clients on purpose", Self.grouped(counts.troubled)) }
         for (key, name) in [("max_concurrency", "Maximum request concurrency"), ("request_rate", "Request rate configured (RPS)")] {
-            guard let setting = record.settings.first(where: { $0.key == key }), case .number(let value) = setting.value, value.isFinite else { continue }
+            guard let setting = record.settings.first(where: { $0.key == key }), case .number(let value) = setting.value, value.isFinite
+            else { continue }
             line(name, value.fixed(key == "request_rate" ? 2 : 0))
         }
         line("Benchmark duration (s)", figures.duration.fixed(2))
@@ -88,9 +93,15 @@ package struct TerminalSummary: Sendable {
 
     private mutating func harness(_ record: RunRecord, _ harness: HarnessLoad) {
         heading("The harness itself", "-")
-        if let lag = harness.lag { line("Lag, median / P99 / max (ms)", "\(lag.median.fixed(3)) / \((lag[99] ?? 0).fixed(3)) / \(lag.most.fixed(3))") }
+        if let lag = harness.lag {
+            line("Lag, median / P99 / max (ms)", "\(lag.median.fixed(3)) / \((lag[99] ?? 0).fixed(3)) / \(lag.most.fixed(3))")
+        }
         line("Processor share (cores)", harness.processorShare.fixed(2))
-        for hook in record.hooks { line("Hook at \((Double(hook.at.nanosecondCount) / 1e9).fixed(1)) s: \(hook.command)", hook.status.map { "exit \($0)" } ?? "killed") }
+        for hook in record.hooks {
+            line(
+                "Hook at \((Double(hook.at.nanosecondCount) / 1e9).fixed(1)) s: \(hook.command)",
+                hook.status.map { "exit \($0)" } ?? "killed")
+        }
         guard harness.isBottleneck else { return }
         lines.append("WARNING: the harness may be what was measured:")
         for complaint in harness.complaints { lines.append("  " + complaint) }

@@ -1,5 +1,5 @@
-/// The report of a run, or of a sweep, as one file that needs nothing else: no script, no network, no other file. It is HTML and well-formed
-/// XML; what comes from servers and settings is escaped.
+/// The report of a run, or of a sweep, as one file that needs nothing else: no script, no network, no other file. It is HTML and
+/// well-formed XML; what comes from servers and settings is escaped.
 package enum HTMLReport {
     package static func run(_ record: RunRecord, _ figures: Figures) -> [UInt8] {
         page(title(record), summary(record, figures) + RunPlots(record, figures).all.joined() + settings(record))
@@ -13,10 +13,14 @@ package enum HTMLReport {
             case .between(let rate, _, _): rate
             case .above, .below, nil: .infinity
             }
-        guard let shown = runs.filter({ $0.rate <= limit }).max(by: { $0.rate < $1.rate }) ?? runs.first else { return page("Sweep", plots) }
+        guard let shown = runs.filter({ $0.rate <= limit }).max(by: { $0.rate < $1.rate }) ?? runs.first else {
+            return page("Sweep", plots)
+        }
         let heading = "<h2>The run at \(Markup.number(shown.rate)) requests a second</h2>"
         let rest = RunPlots(shown.record, shown.figures).all.joined() + settings(shown.record)
-        return page("Sweep, " + title(shown.record), table(runs.map { ($0.rate, $0.figures) }) + plots + heading + summary(shown.record, shown.figures) + rest)
+        return page(
+            "Sweep, " + title(shown.record),
+            table(runs.map { ($0.rate, $0.figures) }) + plots + heading + summary(shown.record, shown.figures) + rest)
     }
 
     private static func title(_ record: RunRecord) -> String {
@@ -56,7 +60,8 @@ package enum HTMLReport {
         tile("of \(TerminalSummary.grouped(figures.counts.measured)) completed", TerminalSummary.grouped(figures.counts.completed), "")
         html += "</div>"
         if figures.harness.isBottleneck {
-            html += "<p class=\"warning\">The harness may be what was measured: \(Markup.escaped(figures.harness.complaints.joined(separator: "; "))).</p>"
+            let complaints = figures.harness.complaints.joined(separator: "; ")
+            html += "<p class=\"warning\">The harness may be what was measured: \(Markup.escaped(complaints)).</p>"
         }
         return html + spreads(figures) + ends(figures)
     }
@@ -71,7 +76,10 @@ package enum HTMLReport {
             // A server that reports a stage as 0 throughout has nothing to say of it.
             guard let spread = figures.spreads[measure], spread.most > 0 else { continue }
             let percentiles = [50, 90, 99, 99.9].map { spread[$0].map(Markup.number) ?? "–" }
-            html += row([measure.name, measure.unit, Markup.number(spread.mean)] + percentiles + [Markup.number(spread.most), TerminalSummary.grouped(spread.count)])
+            html += row(
+                [measure.name, measure.unit, Markup.number(spread.mean)] + percentiles + [
+                    Markup.number(spread.most), TerminalSummary.grouped(spread.count),
+                ])
         }
         return html + "</tbody></table>"
     }
@@ -80,8 +88,12 @@ package enum HTMLReport {
     private static func ends(_ figures: Figures) -> String {
         let counts = figures.counts
         var rows: [(String, Int)] = counts.refusals.map { ("refused, status \($0.key.status) \($0.key.code)", $0.value) }
-        rows += counts.breaks.map { ("broken in the stream: \($0.key)", $0.value) } + counts.failures.map { ("failed: \($0.key)", $0.value) }
-        rows += [("given up at the deadline", counts.late), ("unfinished at the end of the run", counts.unfinished), ("ended by their clients on purpose", counts.troubled)]
+        rows +=
+            counts.breaks.map { ("broken in the stream: \($0.key)", $0.value) } + counts.failures.map { ("failed: \($0.key)", $0.value) }
+        rows += [
+            ("given up at the deadline", counts.late), ("unfinished at the end of the run", counts.unfinished),
+            ("ended by their clients on purpose", counts.troubled),
+        ]
         rows = rows.filter { $0.1 > 0 }.sorted { ($1.1, $0.0) < ($0.1, $1.0) }
         guard !rows.isEmpty else { return "" }
         var html = "<table><thead>" + row(["not completed", "requests"], "th") + "</thead><tbody>"
@@ -90,10 +102,14 @@ package enum HTMLReport {
     }
 
     private static func table(_ runs: [(rate: Double, figures: Figures)]) -> String {
-        var html = "<table><thead>" + row(["asked for, req/s", "completed, req/s", "good", "output tok/s", "TTFT p50, ms", "TTFT p99, ms", "TPOT p50, ms"], "th") + "</thead><tbody>"
+        var html =
+            "<table><thead>"
+            + row(["asked for, req/s", "completed, req/s", "good", "output tok/s", "TTFT p50, ms", "TTFT p99, ms", "TPOT p50, ms"], "th")
+            + "</thead><tbody>"
         for (rate, figures) in runs.sorted(by: { $0.rate < $1.rate }) {
             html += row([
-                Markup.number(rate), Markup.number(figures.requestThroughput), figures.goodputShare.map { "\((100 * $0).fixed(1)) %" } ?? "–",
+                Markup.number(rate), Markup.number(figures.requestThroughput),
+                figures.goodputShare.map { "\((100 * $0).fixed(1)) %" } ?? "–",
                 Markup.number(figures.outputThroughput), figures.spreads[.ttft].map { Markup.number($0.median) } ?? "–",
                 figures.spreads[.ttft]?[99].map(Markup.number) ?? "–", figures.spreads[.tpot].map { Markup.number($0.median) } ?? "–",
             ])
@@ -114,7 +130,10 @@ package enum HTMLReport {
             html += row([setting.key, value])
         }
         for hook in record.hooks {
-            html += row(["hook at \((Double(hook.at.nanosecondCount) / 1e9).fixed(1)) s", hook.command + (hook.status.map { " (exit \($0))" } ?? " (ended with the run)")])
+            html += row([
+                "hook at \((Double(hook.at.nanosecondCount) / 1e9).fixed(1)) s",
+                hook.command + (hook.status.map { " (exit \($0))" } ?? " (ended with the run)"),
+            ])
         }
         html += row(["connections opened, failed", "\(record.connectionsOpened), \(record.connectionsFailed)"])
         html += row(["most in flight", "\(record.peakInFlight)"])

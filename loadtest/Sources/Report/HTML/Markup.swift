@@ -41,7 +41,9 @@ enum Markup {
 
     /// Bytes and counts on axes: `1.5k`, `20M`.
     static func short(_ value: Double) -> String {
-        for (limit, letter) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where value.magnitude >= limit { return trimmed(value / limit) + letter }
+        for (limit, letter) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where value.magnitude >= limit {
+            return trimmed(value / limit) + letter
+        }
         return trimmed(value)
     }
 

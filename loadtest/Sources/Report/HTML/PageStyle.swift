@@ -16,11 +16,14 @@ enum PageStyle {
         td{text-align:right;padding:4px 8px;border-bottom:1px solid var(--grid);overflow-wrap:anywhere}
         th:first-child,td:first-child{text-align:left}
         figure{margin:0 0 28px;padding:0}figcaption{display:flex;flex-wrap:wrap;gap:4px 18px;align-items:baseline;margin-bottom:4px}
-        svg{display:block;width:100%;height:auto}.legend{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:13px}
+        svg{display:block;width:100%;height:auto}
+        .legend{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:13px}
         .legend span{display:inline-flex;align-items:center;gap:5px}svg.key{width:16px;height:12px;flex:none}
-        .note{color:var(--soft);font-size:13px;margin:2px 0 0}.warning{background:var(--warn);color:var(--warnink);border-radius:8px;padding:10px 14px}
+        .note{color:var(--soft);font-size:13px;margin:2px 0 0}
+        .warning{background:var(--warn);color:var(--warnink);border-radius:8px;padding:10px 14px}
         .grid{stroke:var(--grid);stroke-width:1}.axis{stroke:var(--axis);stroke-width:1}
-        .tick,.label,.limit-name{fill:var(--soft);font-size:12px}.limit-name{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+        .tick,.label,.limit-name{fill:var(--soft);font-size:12px}
+        .limit-name{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
         .limit{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3}
         .f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}.f6{fill:var(--c6)}
         .s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}.s6{stroke:var(--c6)}

@@ -34,24 +34,19 @@ struct Plot: Sendable {
     }
 
     private func limits(_ pick: (_ line: String, _ name: String) -> String) -> String {
-        func p(_ value: Double) -> String { Markup.pixel(value) }
         let (floor, end) = (Self.height - Self.bottom, Self.width - Self.right)
         let upright = verticals.map { limit in
-            let place = at(limit.at)
-            return pick(
-                "<line class=\"limit\" x1=\"\(p(place))\" x2=\"\(p(place))\" y1=\"\(p(Self.top))\" y2=\"\(p(floor))\"/>",
-                "<text class=\"limit-name\" x=\"\(p(place + 4))\" y=\"\(p(Self.top + 11))\">\(Markup.escaped(limit.name))</text>")
+            let x = at(limit.at)
+            return pick(SVG.line("limit", (x, Self.top), (x, floor)), SVG.text("limit-name", (x + 4, Self.top + 11), .start, limit.name))
         }
         let level = horizontals.map { limit in
-            let place = down(limit.at)
-            return pick(
-                "<line class=\"limit\" y1=\"\(p(place))\" y2=\"\(p(place))\" x1=\"\(p(Self.left))\" x2=\"\(p(end))\"/>",
-                "<text class=\"limit-name\" x=\"\(p(Self.left + 6))\" y=\"\(p(place - 4))\">\(Markup.escaped(limit.name))</text>")
+            let y = down(limit.at)
+            return pick(SVG.line("limit", (Self.left, y), (end, y)), SVG.text("limit-name", (Self.left + 6, y - 4), .start, limit.name))
         }
         return (upright + level).joined()
     }
 
-    /// Series share the marks evenly, and what the small ones leave goes to the large ones: a few refusals all stay among thousands of answers.
+    /// Series share the marks evenly, and what the small ones leave goes to the large ones: a few refusals stay among thousands of answers.
     private var thinned: [Series] {
         var shown = series
         var left = Self.mostMarks
@@ -67,7 +62,8 @@ struct Plot: Sendable {
         let count = shown.reduce(0) { $0 + $1.points.count }
         let total = series.reduce(0) { $0 + $1.total }
         guard count < total else { return note }
-        let thinning = "\(TerminalSummary.grouped(count)) of \(TerminalSummary.grouped(total)) points are shown: the lowest and the highest of each group in a row."
+        let numbers = "\(TerminalSummary.grouped(count)) of \(TerminalSummary.grouped(total)) points"
+        let thinning = numbers + " are shown: the lowest and the highest of each group in a row."
         return note.isEmpty ? thinning : note + " " + thinning
     }
 
@@ -79,16 +75,12 @@ struct Plot: Sendable {
         }
     }
 
-    private func title(_ point: Series.Point) -> String { point.title.isEmpty ? "" : "<title>\(Markup.escaped(point.title))</title>" }
-
     private func dot(_ point: Series.Point, _ one: Series) -> String {
-        "<circle class=\"f\(one.colour)\" cx=\"\(Markup.pixel(at(point.x)))\" cy=\"\(Markup.pixel(down(point.y)))\" r=\"2.2\">\(title(point))</circle>"
+        SVG.dot("f\(one.colour)", (at(point.x), down(point.y)), radius: 2.2, title: point.title)
     }
 
     private func cross(_ point: Series.Point, _ one: Series) -> String {
-        let (x, y) = (at(point.x), down(point.y))
-        func p(_ value: Double) -> String { Markup.pixel(value) }
-        return "<path class=\"s\(one.colour)\" d=\"M\(p(x - 3)) \(p(y - 3))L\(p(x + 3)) \(p(y + 3))M\(p(x - 3)) \(p(y + 3))L\(p(x + 3)) \(p(y - 3))\">\(title(point))</path>"
+        SVG.cross("s\(one.colour)", (at(point.x), down(point.y)), title: point.title)
     }
 
     private func path(_ one: Series) -> String {
@@ -97,11 +89,17 @@ struct Plot: Sendable {
         var last = 0.0
         for (index, point) in one.points.enumerated() {
             let (x, y) = (Markup.pixel(at(point.x)), Markup.pixel(down(point.y)))
-            if index == 0 { commands += "M\(x) \(y)" } else if one.mark == .steps { commands += "L\(x) \(Markup.pixel(last))L\(x) \(y)" } else { commands += "L\(x) \(y)" }
+            if index == 0 {
+                commands += "M\(x) \(y)"
+            } else if one.mark == .steps {
+                commands += "L\(x) \(Markup.pixel(last))L\(x) \(y)"
+            } else {
+                commands += "L\(x) \(y)"
+            }
             last = down(point.y)
         }
         let dashes = one.mark == .dashes ? " dashed" : ""
-        var svg = "<path class=\"line s\(one.colour)\(dashes)\" d=\"\(commands)\"/>"
+        var svg = SVG.path("line s\(one.colour)\(dashes)", commands)
         // Something to point at where there are titles.
         for point in one.points where !point.title.isEmpty { svg += dot(point, one) }
         return svg
@@ -123,10 +121,10 @@ extension Plot {
         let items = series.map { one in
             let symbol =
                 switch one.mark {
-                case .dots: "<circle class=\"f\(one.colour)\" cx=\"8\" cy=\"6\" r=\"3.5\"/>"
-                case .crosses: "<path class=\"s\(one.colour)\" d=\"M4 2L12 10M4 10L12 2\"/>"
-                case .line, .steps: "<path class=\"line s\(one.colour)\" d=\"M0 6L16 6\"/>"
-                case .dashes: "<path class=\"line s\(one.colour) dashed\" d=\"M0 6L16 6\"/>"
+                case .dots: SVG.dot("f\(one.colour)", (8, 6), radius: 3.5, title: "")
+                case .crosses: SVG.cross("s\(one.colour)", (8, 6), title: "")
+                case .line, .steps: SVG.path("line s\(one.colour)", "M0 6L16 6")
+                case .dashes: SVG.path("line s\(one.colour) dashed", "M0 6L16 6")
                 }
             return "<span><svg class=\"key\" viewBox=\"0 0 16 12\">\(symbol)</svg>\(Markup.escaped(one.name))</span>"
         }
@@ -138,21 +136,14 @@ extension Plot {
         let (floor, end) = (height - bottom, width - right)
         var svg = ""
         for tick in x.ticks {
-            let place = Markup.pixel(left + x.place(tick) * (end - left))
-            svg += "<line class=\"grid\" x1=\"\(place)\" x2=\"\(place)\" y1=\"\(Markup.pixel(top))\" y2=\"\(Markup.pixel(floor))\"/>"
-            svg += "<text class=\"tick\" x=\"\(place)\" y=\"\(Markup.pixel(floor + 16))\" text-anchor=\"middle\">\(Markup.short(tick))</text>"
+            let place = left + x.place(tick) * (end - left)
+            svg += SVG.line("grid", (place, top), (place, floor)) + SVG.text("tick", (place, floor + 16), .middle, Markup.short(tick))
         }
         for tick in y?.ticks ?? [] {
-            let place = Markup.pixel(floor - (y?.place(tick) ?? 0) * (floor - top))
-            svg += "<line class=\"grid\" x1=\"\(Markup.pixel(left))\" x2=\"\(Markup.pixel(end))\" y1=\"\(place)\" y2=\"\(place)\"/>"
-            svg += "<text class=\"tick\" x=\"\(Markup.pixel(left - 8))\" y=\"\(place)\" dy=\"0.32em\" text-anchor=\"end\">\(Markup.short(tick))</text>"
+            let place = floor - (y?.place(tick) ?? 0) * (floor - top)
+            svg += SVG.line("grid", (left, place), (end, place)) + SVG.text("tick", (left - 8, place + 4), .end, Markup.short(tick))
         }
-        svg += "<line class=\"axis\" x1=\"\(Markup.pixel(left))\" x2=\"\(Markup.pixel(end))\" y1=\"\(Markup.pixel(floor))\" y2=\"\(Markup.pixel(floor))\"/>"
-        svg += "<text class=\"label\" x=\"\(Markup.pixel((left + end) / 2))\" y=\"\(Markup.pixel(height - 8))\" text-anchor=\"middle\">\(Markup.escaped(x.label))</text>"
-        if let y {
-            let middle = Markup.pixel((top + floor) / 2)
-            svg += "<text class=\"label\" x=\"14\" y=\"\(middle)\" text-anchor=\"middle\" transform=\"rotate(-90 14 \(middle))\">\(Markup.escaped(y.label))</text>"
-        }
-        return svg
+        svg += SVG.line("axis", (left, floor), (end, floor)) + SVG.text("label", ((left + end) / 2, height - 8), .middle, x.label)
+        return y.map { svg + SVG.text("label", (14, (top + floor) / 2), .middle, $0.label, isUpright: true) } ?? svg
     }
 }

@@ -33,7 +33,10 @@ struct RunPlots {
                 let measures = RequestMeasures(request)
                 let tokens = "\(measures.outputTokens) tokens"
                 if let ttft = measures.ttft {
-                    first.append(.init(x: due, y: Double(ttft) / 1e6, title: "request \(request.number): TTFT \(Markup.number(Double(ttft) / 1e6)) ms"))
+                    first.append(
+                        .init(
+                            x: due, y: Double(ttft) / 1e6, title: "request \(request.number): TTFT \(Markup.number(Double(ttft) / 1e6)) ms")
+                    )
                 }
                 let total = Double(measures.e2el) / 1e6
                 whole.append(.init(x: due, y: total, title: "request \(request.number): E2EL \(Markup.number(total)) ms, \(tokens)"))
@@ -72,7 +75,8 @@ struct RunPlots {
         let marks: [(Measure, Int, Series.Mark)] = [(.ttft, 1, .steps), (.tpot, 3, .dashes), (.itl, 4, .steps), (.e2el, 2, .steps)]
         let series = marks.map { Series($0.0.name, colour: $0.1, $0.2, Self.distribution(values[$0.0] ?? [])) }
         return Plot(
-            title: "Distributions", x: .logarithmic("latency (ms)", series.flatMap(\.points).map(\.x)), y: .linear("share of values below", [0, 1]),
+            title: "Distributions", x: .logarithmic("latency (ms)", series.flatMap(\.points).map(\.x)),
+            y: .linear("share of values below", [0, 1]),
             series: series)
     }
 
@@ -103,7 +107,8 @@ struct RunPlots {
         var series = [Series("all", colour: 1, .steps, points(tokens))]
         if !figures.objectives.isEmpty { series.append(Series("of good requests", colour: 3, .steps, points(good))) }
         return Plot(
-            title: "Output tokens over time", note: "Slices of \(Markup.short(slice)) s.", x: .linear("time since the beginning (s)", [0, Double(count) * slice]),
+            title: "Output tokens over time", note: "Slices of \(Markup.short(slice)) s.",
+            x: .linear("time since the beginning (s)", [0, Double(count) * slice]),
             y: .linear("tokens per second", tokens), series: series)
     }
 
@@ -121,7 +126,8 @@ struct RunPlots {
             return Series.Point(x: event.time, y: Double(now))
         }
         return Plot(
-            title: "Requests in flight", x: .linear("time since the beginning (s)", points.map(\.x)), y: .linear("requests", points.map(\.y)),
+            title: "Requests in flight", x: .linear("time since the beginning (s)", points.map(\.x)),
+            y: .linear("requests", points.map(\.y)),
             series: [Series("in flight", colour: 1, .steps, points)])
     }
 
@@ -133,7 +139,10 @@ struct RunPlots {
             let title = "request \(request.number), \(transfer.profile): "
             raw.append(.init(x: seconds(request.due), y: Double(transfer.rawBytes), title: title + "\(transfer.rawBytes) bytes raw"))
             let ratio = transfer.sentBytes > 0 ? (Double(transfer.rawBytes) / Double(transfer.sentBytes)).fixed(3) : "–"
-            sent.append(.init(x: seconds(request.due), y: Double(transfer.sentBytes), title: title + "\(transfer.sentBytes) bytes sent, ratio \(ratio)"))
+            sent.append(
+                .init(
+                    x: seconds(request.due), y: Double(transfer.sentBytes),
+                    title: title + "\(transfer.sentBytes) bytes sent, ratio \(ratio)"))
         }
         let note = figures.transfers.ratio.map { "Ratio over all: \($0.fixed(3))." } ?? ""
         return Plot(
@@ -143,7 +152,10 @@ struct RunPlots {
 
     private func gauge(_ names: [String]) -> [Series.Point] {
         guard let name = names.first(where: { name in record.scrapes.contains { $0.values[name] != nil } }) else { return [] }
-        return record.scrapes.compactMap { scrape in scrape.values[name].map { .init(x: seconds(scrape.at), y: $0) } }
+        return record.scrapes.compactMap { scrape in
+            guard scrape.at >= record.began, let value = scrape.values[name] else { return nil }
+            return .init(x: seconds(scrape.at), y: value)
+        }
     }
 
     private var serverRequests: Plot {
@@ -158,14 +170,16 @@ struct RunPlots {
     private var serverUsage: Plot {
         let usage = gauge(ServerFigures.usage)
         return Plot(
-            title: "The server's KV memory", x: .linear("time since the beginning (s)", usage.map(\.x)), y: .linear("share in use", usage.map(\.y) + [1]),
+            title: "The server's KV memory", x: .linear("time since the beginning (s)", usage.map(\.x)),
+            y: .linear("share in use", usage.map(\.y) + [1]),
             series: [Series("in use", colour: 1, .line, usage)])
     }
 
     private var lag: Plot {
         let points = Self.distribution(record.lagNanoseconds.map { max(1, Double($0)) / 1e6 })
         return Plot(
-            title: "The harness's own lag", note: "How much later than intended its timers ran. Above 2 ms at p99 the harness may be what was measured.",
+            title: "The harness's own lag",
+            note: "How much later than intended its timers ran. Above 2 ms at p99 the harness may be what was measured.",
             x: .logarithmic("lag (ms)", points.map(\.x) + [HarnessLoad.mostLag]), y: .linear("share of values below", [0, 1]),
             series: [Series("lag", colour: 1, .steps, points)], verticals: points.isEmpty ? [] : [(HarnessLoad.mostLag, "2 ms")],
             horizontals: points.isEmpty ? [] : [(0.99, "p99")])

@@ -39,7 +39,9 @@ struct Series: Sendable {
         let groups = most / 2
         series.points = (0..<groups).flatMap { group -> [Point] in
             let range = group * sorted.count / groups..<(group + 1) * sorted.count / groups
-            guard let low = range.min(by: { sorted[$0].y < sorted[$1].y }), let high = range.max(by: { sorted[$0].y < sorted[$1].y }) else { return [] }
+            guard let low = range.min(by: { sorted[$0].y < sorted[$1].y }), let high = range.max(by: { sorted[$0].y < sorted[$1].y }) else {
+                return []
+            }
             return low == high ? [sorted[low]] : [min(low, high), max(low, high)].map { sorted[$0] }
         }
         return series

@@ -66,20 +66,21 @@ struct StageTimeline {
         for (index, request) in requests.enumerated() {
             var from = start(request)
             let y = Plot.top + row * Double(index)
-            svg += "<g>" + "<title>\(Markup.escaped(title(request)))</title>"
+            svg += "<g>" + SVG.title(title(request))
             for (stage, length) in stages(request) {
                 let width = max(0.3, at(from + length) - at(from))
-                svg += "<rect class=\"f\(stage.rawValue + 1)\" x=\"\(Markup.pixel(at(from)))\" y=\"\(Markup.pixel(y))\" width=\"\(Markup.pixel(width))\" height=\"\(Markup.pixel(row * 0.8))\"/>"
+                svg += SVG.rectangle("f\(stage.rawValue + 1)", (at(from), y), width: width, height: row * 0.8)
                 from += length
             }
             svg += "</g>"
         }
-        svg += "<text class=\"label\" x=\"14\" y=\"\(Markup.pixel(height / 2))\" text-anchor=\"middle\" transform=\"rotate(-90 14 \(Markup.pixel(height / 2)))\">requests, by their due time</text>"
+        svg += SVG.text("label", (14, height / 2), .middle, "requests, by their due time", isUpright: true)
         return Plot.figure("Stages of each request", legend: legend, svg + "</svg>", note: "")
     }
 
     private static func title(_ request: RequestRecord) -> String {
-        "request \(request.number): " + stages(request).map { "\($0.stage.name) \(Markup.number($0.seconds * 1e3)) ms" }.joined(separator: ", ")
+        "request \(request.number): "
+            + stages(request).map { "\($0.stage.name) \(Markup.number($0.seconds * 1e3)) ms" }.joined(separator: ", ")
     }
 
     private static func bars(_ requests: [RequestRecord], _ began: Duration, _ legend: String) -> String {
@@ -98,17 +99,18 @@ struct StageTimeline {
         for (index, stages) in means.enumerated() {
             let (from, to) = (index * requests.count / groups, (index + 1) * requests.count / groups)
             let names = Stage.allCases.filter { stages[$0.rawValue] > 0 }.map { "\($0.name) \(Markup.number(stages[$0.rawValue])) ms" }
-            svg += "<g><title>\(Markup.escaped("requests \(from + 1) to \(to): " + names.joined(separator: ", ")))</title>"
+            svg += "<g>" + SVG.title("requests \(from + 1) to \(to): " + names.joined(separator: ", "))
             var below = 0.0
             for (stage, value) in stages.enumerated() where value > 0 {
                 let (low, high) = (floor - tall(below), floor - tall(below + value))
                 let width = at(Double(to)) - at(Double(from))
-                svg += "<rect class=\"f\(stage + 1)\" x=\"\(Markup.pixel(at(Double(from))))\" y=\"\(Markup.pixel(high))\" width=\"\(Markup.pixel(width * 0.85))\" height=\"\(Markup.pixel(low - high))\"/>"
+                svg += SVG.rectangle("f\(stage + 1)", (at(Double(from)), high), width: width * 0.85, height: low - high)
                 below += value
             }
             svg += "</g>"
         }
         return Plot.figure(
-            "Stages of requests", legend: legend, svg + "</svg>", note: "Each bar is the mean of about \(requests.count / groups) requests in a row.")
+            "Stages of requests", legend: legend, svg + "</svg>",
+            note: "Each bar is the mean of about \(requests.count / groups) requests in a row.")
     }
 }

@@ -32,7 +32,8 @@ struct SweepPlots {
             title: "Throughput and goodput by rate", note: knee.map { "Knee: \($0)." } ?? "", x: rates,
             y: .linear("requests per second", (completed + good).map(\.y) + [runs.last?.rate ?? 1]),
             series: [
-                Series("asked for", colour: 6, .dashes, runs.map { .init(x: $0.rate, y: $0.rate) }), Series("completed", colour: 1, .line, completed),
+                Series("asked for", colour: 6, .dashes, runs.map { .init(x: $0.rate, y: $0.rate) }),
+                Series("completed", colour: 1, .line, completed),
                 Series("good", colour: 3, .line, good),
             ], verticals: verticals)
     }
@@ -44,7 +45,8 @@ struct SweepPlots {
         return Plot(
             title: "Latency by rate", x: rates, y: .logarithmic("latency (ms)", (median + late + tokens).map(\.y)),
             series: [
-                Series("TTFT, median", colour: 1, .line, median), Series("TTFT, p99", colour: 2, .dashes, late), Series("TPOT, median", colour: 3, .line, tokens),
+                Series("TTFT, median", colour: 1, .line, median), Series("TTFT, p99", colour: 2, .dashes, late),
+                Series("TPOT, median", colour: 3, .line, tokens),
             ], verticals: verticals)
     }
 }
