@@ -34,9 +34,13 @@ struct EchoCommand: AsyncParsableCommand {
         settings.maximumTokens = maxTokens
         settings.model = model
         let endpoint = try Endpoint(listen)
-        guard endpoint.isLocal || allowRemote else { throw LoadFailure.usage("--listen \(listen) can be reached from other machines; add --allow-remote if that is meant") }
+        guard endpoint.isLocal || allowRemote else {
+            throw LoadFailure.usage("--listen \(listen) can be reached from other machines; add --allow-remote if that is meant")
+        }
         var tls: TLSContext?
-        if let certificate, let key { tls = try TLSContext(server: TLSFiles(certificateChain: certificate, privateKey: key), protocols: .http2OrHTTP1) }
+        if let certificate, let key {
+            tls = try TLSContext(server: TLSFiles(certificateChain: certificate, privateKey: key), protocols: .http2OrHTTP1)
+        }
         FileDescriptors.raiseLimit()
         let reactor = try Reactor(name: "echo")
         let server = EchoServer(settings, on: reactor)

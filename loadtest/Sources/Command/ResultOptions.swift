@@ -3,7 +3,8 @@ internal import Platform
 
 /// What becomes of a run's figures.
 struct ResultOptions: ParsableArguments {
-    @Option(parsing: .upToNextOption, help: "What a request must keep to be good, as ttft:500 tpot:50 e2el:20000 (milliseconds).") var goodput: [String] = []
+    @Option(parsing: .upToNextOption, help: "What a request must keep to be good, as ttft:500 tpot:50 e2el:20000 (milliseconds).")
+    var goodput: [String] = []
     @Option(help: "Measures at the top of the result, as ttft,tpot,itl,e2el.") var percentileMetrics: String?
     @Option(help: "Their percentiles, as 50,99,99.9.") var metricPercentiles: String?
     @Flag(help: "Write the result as JSON to --result-dir.") var saveResult = false
@@ -26,7 +27,9 @@ struct ResultOptions: ParsableArguments {
 
     func metadataSettings() throws -> [(key: String, value: SettingValue)] {
         try metadata.map { word in
-            guard let equals = word.firstIndex(of: "="), equals > word.startIndex else { throw LoadFailure.usage("--metadata \"\(word)\": expected KEY=VALUE") }
+            guard let equals = word.firstIndex(of: "="), equals > word.startIndex else {
+                throw LoadFailure.usage("--metadata \"\(word)\": expected KEY=VALUE")
+            }
             return (String(word[..<equals]), .text(String(word[word.index(after: equals)...])))
         }
     }

@@ -33,7 +33,10 @@ struct RunCommand: AsyncParsableCommand {
                 try load.judge(end)
             }
             if numRuns > 1, !options.results.json {
-                let keys = ["request_throughput", "output_throughput", "mean_ttft_ms", "p99_ttft_ms", "mean_tpot_ms", "p99_tpot_ms", "mean_itl_ms", "p99_itl_ms", "mean_e2el_ms"]
+                let keys = [
+                    "request_throughput", "output_throughput", "mean_ttft_ms", "p99_ttft_ms", "mean_tpot_ms", "p99_tpot_ms", "mean_itl_ms",
+                    "p99_itl_ms", "mean_e2el_ms",
+                ]
                 try StandardOutput.write(Repeats(runs).text(keys: keys))
             }
             await reactor.shutdown()

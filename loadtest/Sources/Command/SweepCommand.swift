@@ -23,7 +23,9 @@ struct SweepCommand: AsyncParsableCommand {
         let load = try Load(options)
         var sweep = try Sweep(Sweep.Settings(lowest: lowestRate, highest: highestRate))
         let listed = try listedRates()
-        guard options.arrivals.rampUpStrategy == nil, !options.arrivals.selfTimed else { throw LoadFailure.usage("a sweep chooses the rates: neither ramps nor --self-timed") }
+        guard options.arrivals.rampUpStrategy == nil, !options.arrivals.selfTimed else {
+            throw LoadFailure.usage("a sweep chooses the rates: neither ramps nor --self-timed")
+        }
         let reactor = try Reactor(name: "load")
         do {
             let runs = try await self.runs(load, listed, &sweep, on: reactor)

@@ -28,8 +28,11 @@ struct TargetOptions: ParsableArguments {
 
     func inferenceEndpoint() throws -> InferenceEndpoint {
         if let endpoint {
-            guard let known = InferenceEndpoint.allCases.first(where: { $0.rawValue.hasSuffix(endpoint.hasPrefix("/v1") ? String(endpoint.dropFirst(3)) : endpoint) && endpoint.count > 3 })
-            else { throw LoadFailure.usage("--endpoint is \(endpoint), expected /v1/chat/completions or /v1/completions") }
+            // vLLM's flag has the version, other tools' have not.
+            let whole = endpoint.hasPrefix("/v1/") ? endpoint : "/v1" + endpoint
+            guard let known = InferenceEndpoint(rawValue: whole) else {
+                throw LoadFailure.usage("--endpoint is \(endpoint), expected /v1/chat/completions or /v1/completions")
+            }
             return known
         }
         switch backend {

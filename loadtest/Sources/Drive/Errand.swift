@@ -23,7 +23,10 @@ final class Errand: AnswerSink, CarrierOwner {
     var withholds: Bool { false }
 
     /// - Parameter completion: called once, when everything that belongs to the errand has closed; never from within this call.
-    init(_ request: OutgoingRequest, by dialer: Dialer, within limit: Duration = .seconds(30), completion: @escaping (Result<ErrandAnswer, DialFailure>) -> Void) {
+    init(
+        _ request: OutgoingRequest, by dialer: Dialer, within limit: Duration = .seconds(30),
+        completion: @escaping (Result<ErrandAnswer, DialFailure>) -> Void
+    ) {
         self.request = request
         self.completion = completion
         timer = ReactorTimer(on: dialer.reactor, after: limit) { [unowned self] in giveUp("no answer within \(limit)") }

@@ -1,5 +1,6 @@
 /// Reads Prometheus' text format (version 0.0.4) into one number per name: sums over the labels, of buckets one for each upper edge under
-/// `name_bucket{le="edge"}`. Quantiles are left out, since their sums mean nothing. Lines that are none of the format are skipped, as the peer's text is not ours to judge.
+/// `name_bucket{le="edge"}`. Quantiles are left out, since their sums mean nothing. Lines that are none of the format are skipped, as the peer's
+/// text is not ours to judge.
 struct PrometheusReader {
     /// Names kept at most.
     static let nameLimit = 4096

@@ -130,7 +130,8 @@ final class EchoAnswer {
         let isChat = endpoint == .chat
         let usage = #"{"prompt_tokens":\#(promptTokens),"completion_tokens":\#(tokens),"total_tokens":\#(promptTokens + tokens)}"#
         let object = isChat ? "chat.completion" : "text_completion"
-        let start = #"{"id":"echo-\#(number)","object":"\#(object)\#(streams && isChat ? ".chunk" : "")","created":0,"model":\#(JSON.string(model).text),"choices":["#
+        let kind = object + (streams && isChat ? ".chunk" : "")
+        let start = #"{"id":"echo-\#(number)","object":"\#(kind)","created":0,"model":\#(JSON.string(model).text),"choices":["#
         let end = reportsUsage ? #"],"usage":null}"# : "]}"
         func choice(_ delta: String, _ text: String, finish: String) -> String {
             #"{"index":0,\#(isChat ? #""delta":{\#(delta)}"# : #""text":"\#(text)""#),"logprobs":null,"finish_reason":\#(finish)}"#
