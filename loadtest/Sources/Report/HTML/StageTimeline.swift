@@ -17,6 +17,15 @@ struct StageTimeline {
             case .decode: "decode and the rest"
             }
         }
+
+        /// Red is for refusals; prefill and what stands for it are never in one request.
+        var colour: Int {
+            switch self {
+            case .clientQueue, .serverQueue, .prefill, .exposed: rawValue + 1
+            case .firstToken: 3
+            case .decode: 6
+            }
+        }
     }
 
     /// Seconds of each stage that the request had; together they are its end-to-end time.
@@ -46,7 +55,7 @@ struct StageTimeline {
         guard !whole.isEmpty else { return nil }
         let present = Set(whole.lazy.flatMap { stages($0).map(\.stage) })
         let legend = Plot.legend(
-            Stage.allCases.filter(present.contains).map { Series($0.name, colour: $0.rawValue + 1, .dots, [Series.Point(x: 0, y: 0)]) })
+            Stage.allCases.filter(present.contains).map { Series($0.name, colour: $0.colour, .dots, [Series.Point(x: 0, y: 0)]) })
         return whole.count <= mostRows ? waterfall(whole, began, legend) : bars(whole, began, legend)
     }
 
@@ -69,7 +78,7 @@ struct StageTimeline {
             svg += "<g>" + SVG.title(title(request))
             for (stage, length) in stages(request) {
                 let width = max(0.3, at(from + length) - at(from))
-                svg += SVG.rectangle("f\(stage.rawValue + 1)", (at(from), y), width: width, height: row * 0.8)
+                svg += SVG.rectangle("f\(stage.colour)", (at(from), y), width: width, height: row * 0.8)
                 from += length
             }
             svg += "</g>"
@@ -101,10 +110,11 @@ struct StageTimeline {
             let names = Stage.allCases.filter { stages[$0.rawValue] > 0 }.map { "\($0.name) \(Markup.number(stages[$0.rawValue])) ms" }
             svg += "<g>" + SVG.title("requests \(from + 1) to \(to): " + names.joined(separator: ", "))
             var below = 0.0
-            for (stage, value) in stages.enumerated() where value > 0 {
+            for stage in Stage.allCases where stages[stage.rawValue] > 0 {
+                let value = stages[stage.rawValue]
                 let (low, high) = (floor - tall(below), floor - tall(below + value))
                 let width = at(Double(to)) - at(Double(from))
-                svg += SVG.rectangle("f\(stage + 1)", (at(Double(from)), high), width: width * 0.85, height: low - high)
+                svg += SVG.rectangle("f\(stage.colour)", (at(Double(from)), high), width: width * 0.85, height: low - high)
                 below += value
             }
             svg += "</g>"
