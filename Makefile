@@ -12,6 +12,7 @@ VENV := .build/clients
 
 build: install-libraries fresh-kernels
 	swift build -c release --product ferry
+	swift build -c release --product ferry-load
 
 run: build
 	$(FERRY) serve --config configs/local.yaml

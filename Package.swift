@@ -107,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "LoadTest",
             dependencies: ["Platform", "Inference", "Telemetry", "Reactor", "HTTP", "Server", argumentParser, histogram],
-            path: "loadtest/Sources"
+            path: "loadtest/Sources", exclude: ["Figures/Figures.md"]
         ),
         // Tests
         .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),

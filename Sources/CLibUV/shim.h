@@ -2,6 +2,7 @@
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <uv.h>
 

@@ -47,6 +47,17 @@ package struct ThreadClock: MonotonicClock {
     }
 }
 
+/// CLOCK_PROCESS_CPUTIME_ID: processor time of all threads of this process, in the system's calls as well. A system call.
+package struct ProcessClock: MonotonicClock {
+    package init() {}
+
+    package var now: MonotonicInstant {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return MonotonicInstant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+}
+
 extension Duration {
     /// Whole and fractional seconds.
     package var inSeconds: Double {

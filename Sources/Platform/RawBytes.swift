@@ -5,3 +5,11 @@ extension Array where Element == UInt8 {
         get { unsafe span.bytes }
     }
 }
+
+extension RawSpan {
+    /// The bytes one by one.
+    package var octets: Span<UInt8> {
+        @_lifetime(copy self)
+        get { Span<UInt8>(_bytes: self) }
+    }
+}

@@ -292,6 +292,19 @@ package final class TCPStream: ByteStream, TurnEndParticipant, NextTurnParticipa
         unsafe uv_close(handle, streamClosed)
     }
 
+    /// Ends the stream now with a reset (RST) instead of an end (FIN): what a peer sees of a program that died. Over a Unix socket as
+    /// `close()`. Idempotent.
+    package func reset() {
+        reactor.requireThread()
+        guard isOpen else { return }
+        state = .closing
+        queue.removeAll()
+        reactor.didClose("stream")
+        // EINVAL while our direction is being ended.
+        if !isUnix, unsafe uv_tcp_close_reset(tcp, streamClosed) == 0 { return }
+        unsafe uv_close(handle, streamClosed)
+    }
+
     private func fail(_ status: Int32, _ verb: String) {
         close(.failed(UVError(status, "\(verb) \(name)")))
     }

@@ -57,6 +57,7 @@ package final class TLSContext: Sendable {
     private let files: TLSFiles?
     /// A client's authorities when it has no certificate of its own.
     private let authorities: String?
+    private let verifies: Bool
     private let current: Mutex<Handle>
 
     /// A server's context.
@@ -71,29 +72,34 @@ package final class TLSContext: Sendable {
         self.minimumVersion = minimumVersion
         self.files = files
         self.authorities = files.peerAuthorities
-        self.current = Mutex(try Handle.make(.server, files, files.peerAuthorities, protocols, minimumVersion))
+        self.verifies = true
+        self.current = Mutex(try Handle.make(.server, files, files.peerAuthorities, protocols, minimumVersion, true))
     }
 
     /// A client's context: with `files` it presents a certificate; `authorities` (a PEM file) replaces the system's.
     ///
+    /// `verifies` false takes any server's word for who it is: for measurements on one's own machines only.
+    ///
     /// Under TLS 1.3 a client's handshake is complete before the server has looked at its certificate: a client that is not let in
     /// hears so afterwards, as the end of its stream.
     package init(
-        client files: TLSFiles? = nil, authorities: String? = nil, protocols: ApplicationProtocols, minimumVersion: TLSVersion = .tls12
+        client files: TLSFiles? = nil, authorities: String? = nil, protocols: ApplicationProtocols, minimumVersion: TLSVersion = .tls12,
+        verifies: Bool = true
     ) throws(TLSError) {
         self.side = .client
         self.protocols = protocols
         self.minimumVersion = minimumVersion
         self.files = files
         self.authorities = authorities ?? files?.peerAuthorities
-        self.current = Mutex(try Handle.make(.client, files, self.authorities, protocols, minimumVersion))
+        self.verifies = verifies
+        self.current = Mutex(try Handle.make(.client, files, self.authorities, protocols, minimumVersion, verifies))
     }
 
     /// Reads the files again, for renewed certificates. Running sessions keep what they began with; on error nothing changes.
     package func reload() throws(TLSError) {
         // Built under the lock: new sessions wait for the few milliseconds that parsing takes.
         try current.withLock { (handle) throws(TLSError) in
-            let fresh = try Handle.make(side, files, authorities, protocols, minimumVersion)
+            let fresh = try Handle.make(side, files, authorities, protocols, minimumVersion, verifies)
             handle = fresh
         }
     }
@@ -115,7 +121,7 @@ private struct Handle: ~Copyable {
 
     static func make(
         _ side: TLSContext.Side, _ files: TLSFiles?, _ authorities: String?, _ protocols: ApplicationProtocols,
-        _ minimumVersion: TLSVersion
+        _ minimumVersion: TLSVersion, _ verifies: Bool
     ) throws(TLSError) -> Handle {
         ERR_clear_error()
         guard let context = unsafe SSL_CTX_new(side == .server ? TLS_server_method() : TLS_client_method()) else {
@@ -123,7 +129,7 @@ private struct Handle: ~Copyable {
         }
         let handle = unsafe Handle(adopting: context, minimumVersion)
         if let files { try handle.load(files) }
-        try handle.trust(authorities, side: side)
+        if verifies { try handle.trust(authorities, side: side) }
         try handle.negotiate(protocols, side: side)
         return handle
     }

@@ -185,6 +185,9 @@ package final class TLSStream: ByteStream {
 
     package func close(_ reason: StreamEnd) { transport.close(reason) }
 
+    /// As `TCPStream.reset`.
+    package func reset() { transport.reset() }
+
     /// Writes the alert at once, as far as the socket takes it, and closes.
     private func failAfterAlert(_ error: TLSError) {
         guard transport.isOpen else { return }

@@ -1,3 +1,4 @@
+import Platform
 import Reactor
 
 /// What a stream's receiver was told.
@@ -18,6 +19,7 @@ actor Stage {
     private var streams: [any ByteStream] = []
     private var listener: TCPListener?
     private var timers: [ReactorTimer] = []
+    private var dueTimers: [DueTimer] = []
     private var signals: [SignalSource] = []
     private var connecting: Connecting?
 
@@ -33,6 +35,7 @@ actor Stage {
         listener?.close()
         for stream in streams { stream.close() }
         for timer in timers { timer.close() }
+        for timer in dueTimers { timer.close() }
         for signal in signals { signal.close() }
         connecting?.cancel()
     }
@@ -97,6 +100,8 @@ actor Stage {
     func pause(_ index: Int = 0) { streams[index].pauseReading() }
     func resume(_ index: Int = 0) { streams[index].resumeReading() }
     func close(_ index: Int = 0) { streams[index].close() }
+    /// As a program that dies.
+    func reset(_ index: Int = 0) { if let secure = streams[index] as? TLSStream { secure.reset() } else { (streams[index] as? TCPStream)?.reset() } }
     func queued(_ index: Int = 0) -> Int { streams[index].queuedBytes }
     func bytes(_ index: Int = 0) -> (received: UInt64, sent: UInt64) { (streams[index].bytesReceived, streams[index].bytesSent) }
     func negotiated(_ index: Int = 0) -> String? { streams[index].negotiatedProtocol }
@@ -109,6 +114,15 @@ actor Stage {
         let report = report
         timers.append(ReactorTimer(on: reactor, after: delay, repeating: repeating) { report.yield(.fired(name)) })
     }
+
+    /// A timer that is silent yet; its firings are reported with the clock's time.
+    func dueTimer(_ name: String) throws {
+        let report = report
+        dueTimers.append(try DueTimer(on: reactor) { report.yield(.fired(name)) })
+    }
+
+    func set(_ instant: MonotonicInstant?, timer index: Int = 0) { dueTimers[index].set(instant) }
+    func set(_ first: MonotonicInstant, every interval: Duration, timer index: Int = 0) { dueTimers[index].set(first, every: interval) }
 
     /// Returns when everything that the system had for the reactor at the call has been handled: the loop has asked it for events twice,
     /// because what it gives at once comes in any order.

@@ -85,6 +85,23 @@ struct TCPStreamTests {
         await stage.end()
     }
 
+    @Test func `a stream that is reset resets its peer`() async throws {
+        let (server, client) = (try Stage(name: "server"), try Stage(name: "client"))
+        let endpoint = try await server.listen()
+        try await client.connect(to: endpoint.description)
+        #expect(await client.next() == .connected)
+        #expect(await server.next() == .accepted)
+        await client.reset()
+        #expect(await client.next() == .closed(.closed))
+        guard case .closed(.failed(let error)) = await server.next() else {
+            Issue.record("expected a reset")
+            return
+        }
+        #expect(error.code == .connectionReset)
+        await client.end()
+        await server.end()
+    }
+
     @Test func `a reset is told apart from an end`() async throws {
         let stage = try Stage()
         let client = try await LoopbackClient(port: try await stage.listen().port)

@@ -52,6 +52,24 @@ struct TLSTests {
         await server.end()
     }
 
+    @Test func `who does not verify takes an unknown server's word`() async throws {
+        let certificates = Certificates()
+        let files = await certificates.make("server")
+        let (server, client) = try await pair(
+            server: TLSContext(server: files, protocols: .http2OrHTTP1), client: TLSContext(protocols: .http2, verifies: false), name: "example.org")
+        #expect(await client.next() == .established)
+        await client.end()
+        await server.end()
+        let (other, strict) = try await pair(
+            server: TLSContext(server: files, protocols: .http2OrHTTP1), client: TLSContext(protocols: .http2), name: "localhost")
+        guard case .closed(.insecure) = await strict.next() else {
+            Issue.record("an unknown authority was trusted")
+            return
+        }
+        await strict.end()
+        await other.end()
+    }
+
     @Test(arguments: [(ApplicationProtocols.http1, "http/1.1"), (.http2, "h2")])
     func `the protocol is the one both sides know`(offered: ApplicationProtocols, agreed: String) async throws {
         let certificates = Certificates()

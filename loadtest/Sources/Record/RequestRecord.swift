@@ -71,7 +71,11 @@ package struct ContentTimes: Sendable, Equatable {
 
     package mutating func append(at time: Duration, tokens count: Int) {
         let parts = time.components
-        nanoseconds.append(parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000)
+        append(nanoseconds: parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000, tokens: count)
+    }
+
+    package mutating func append(nanoseconds time: Int64, tokens count: Int) {
+        nanoseconds.append(time)
         tokens.append(UInt16(clamping: count))
     }
 }
