@@ -231,4 +231,16 @@ import Testing
             #expect(throws: PlanError.self) { _ = try TroubleShare(parsing: text) }
         }
     }
+
+    @Test(arguments: [
+        ("200", 200, 200), ("200ms", 200, 200), ("200-2000ms", 200, 2000), ("15s", 15_000, 15_000), ("0.5-3s", 500, 3000), ("0", 0, 0),
+    ])
+    func `delays are milliseconds unless they say seconds`(text: String, low: Int, high: Int) throws {
+        #expect(try DelayRange.parse(text, setting: "x") == .milliseconds(low) ... .milliseconds(high))
+    }
+
+    @Test(arguments: ["", "s", "ms", "-1s", "2-1s", "1-2-3s", "x", "3601s", "1e99"])
+    func `delays that are none are refused by name`(text: String) {
+        #expect { try DelayRange.parse(text, setting: "--deadline") } throws: { "\($0)".contains("--deadline") }
+    }
 }

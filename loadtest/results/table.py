@@ -66,7 +66,7 @@ def main():
     server, (host, port), _ = started(arguments.ferry, "--model", arguments.model, "--set", "fleet.workers=prefill+decode")
     try:
         for users in (1, 16):
-            note("one worker", "–", "–", users, measure(arguments, f"http://{host}:{port}", users, 1))
+            note("one worker", "–", "–", users, measure(arguments, f"http://{host}:{port}", users, len(results)))
     finally:
         end(server)
     for profile in ("raw", "lossless", arguments.lossy):
@@ -74,10 +74,10 @@ def main():
             arguments.ferry, "--model", arguments.model, "--set", f"kv.profile={profile}", "--set", "fleet.local_tokens=0",
             *([] if profile in ("raw", "lossless") else ["--set", f"kv.allowed={profile}"]))
         try:
-            for seed, (link, rate) in enumerate(LINKS.items()):
+            for link, rate in LINKS.items():
                 post(admin + "/links", json.dumps({"rate": rate}))
                 for users in (1, 16):
-                    note("split", link, profile, users, measure(arguments, f"http://{host}:{port}", users, 10 + seed))
+                    note("split", link, profile, users, measure(arguments, f"http://{host}:{port}", users, len(results)))
         finally:
             end(server)
     pathlib.Path(arguments.output).write_text(json.dumps({"machine": platform.processor() or platform.machine(), "runs": results}))

@@ -26,7 +26,7 @@ struct WorkloadOptions: ParsableArguments {
     @Option(help: "Lengths of traces are multiplied by it.") var traceScale = 1.0
     @Option(help: "Longer prompts of traces are cut, of texts left out.") var maxInputLen: Int?
     @Option(help: "The same of answers.") var maxOutputLen: Int?
-    @Option(help: "When a client gives up, from its due time, as 5000ms or 1000-9000ms.") var deadline: String?
+    @Option(help: "When a client gives up, from its due time, as 5s or 1-9s.") var deadline: String?
     @Option(help: "Clients that make trouble: cancel:SHARE:MS[-MS]ms, stop:…, vanish:… or slow:SHARE:BYTES-PER-SECOND; may be repeated.")
     var trouble: [String] = []
     @Option(help: "Completions: send prompts as token ids drawn from LOW-HIGH.") var tokenIds: String?
@@ -53,7 +53,7 @@ struct WorkloadOptions: ParsableArguments {
         settings.prefixRepetitionNumPrefixes = prefixRepetitionNumPrefixes
         settings.prefixRepetitionOutputLen = prefixRepetitionOutputLen
         settings.turns = try range(turns, "--turns")
-        settings.thinkTime = try MillisecondRange.parse(thinkTime, setting: "--think-time")
+        settings.thinkTime = try DelayRange.parse(thinkTime, setting: "--think-time")
         settings.images.share = imageShare
         settings.images.perRequest = try range(imagesPerRequest, "--images-per-request")
         if !imageSize.isEmpty { settings.images.sizes = try imageSize.map { try ImageMix.Size(parsing: $0) } }
@@ -62,7 +62,7 @@ struct WorkloadOptions: ParsableArguments {
         settings.traceScale = traceScale
         settings.maxInputLen = maxInputLen
         settings.maxOutputLen = maxOutputLen
-        if let deadline { settings.deadline = try MillisecondRange.parse(deadline, setting: "--deadline") }
+        if let deadline { settings.deadline = try DelayRange.parse(deadline, setting: "--deadline") }
         settings.troubles = try trouble.map { try TroubleShare(parsing: $0) }
         settings.tokensPerWord = tokensPerWord ?? 1
         settings.promptForm = endpoint == .chat ? .chat : .text

@@ -28,7 +28,7 @@ package struct TroubleShare: Sendable, Equatable {
             }
             bytesPerSecond = rate
         case .cancel, .stop, .vanish:
-            delay = try MillisecondRange.parse(String(parts[2]), setting: "the delay of \"\(text)\"")
+            delay = try DelayRange.parse(String(parts[2]), setting: "the delay of \"\(text)\"")
         }
     }
 
@@ -42,14 +42,15 @@ package struct TroubleShare: Sendable, Equatable {
     }
 }
 
-/// `200`, `200ms` or `200-2000ms`.
-package enum MillisecondRange {
+/// `200ms`, `200-2000ms`, `15s` or `1-3s`; a number alone is milliseconds.
+package enum DelayRange {
     package static func parse(_ text: String, setting: String) throws(PlanError) -> ClosedRange<Duration> {
-        let bounds = (text.hasSuffix("ms") ? text.dropLast(2) : text[...]).split(separator: "-", omittingEmptySubsequences: false)
-            .map { Double($0) ?? -1 }
+        let inSeconds = text.hasSuffix("s") && !text.hasSuffix("ms")
+        let numbers = text.hasSuffix("ms") ? text.dropLast(2) : inSeconds ? text.dropLast() : text[...]
+        let bounds = numbers.split(separator: "-", omittingEmptySubsequences: false).map { (Double($0) ?? -1) * (inSeconds ? 1000 : 1) }
         guard (1...2).contains(bounds.count), bounds.allSatisfy({ $0 >= 0 && $0 <= 3_600_000 }), bounds[0] <= bounds[bounds.count - 1]
         else {
-            throw .setting(setting, "\"\(text)\"", expected: "milliseconds as 200ms or 200-2000ms, at most an hour")
+            throw .setting(setting, "\"\(text)\"", expected: "a time as 200ms, 200-2000ms or 15s, at most an hour")
         }
         return .nanoseconds(Int64(bounds[0] * 1e6)) ... .nanoseconds(Int64(bounds[bounds.count - 1] * 1e6))
     }
