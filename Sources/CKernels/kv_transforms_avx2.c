@@ -8,6 +8,7 @@
 
 #include "kv_avx2.h"
 #include "kv_transforms_body.h"
+#define TILE_ROWS 6
 #include "kv_product_body.h"
 
 // ---- Hadamard -----------------------------------------------------------------------------------------------------------------

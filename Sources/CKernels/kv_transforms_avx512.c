@@ -8,6 +8,7 @@
 
 #include "kv_avx512.h"
 #include "kv_transforms_body.h"
+#define TILE_ROWS 12
 #include "kv_product_body.h"
 
 // ---- Hadamard -----------------------------------------------------------------------------------------------------------------

@@ -169,6 +169,21 @@ static void transforms(const Shape *s) {
     CHECK(same_floats, "product", ck_kv_product(on, in, inner + 1, R, inner, matrix, out, (float *)to, out + 1));
 }
 
+// Products that take several panels of a matrix, and all kinds of tiles.
+static void wide_product(void) {
+    enum { R = 29, INNER = 600, OUT = 37 };
+    static float in[R * INNER], matrix[INNER * OUT], expected[R * OUT], found[R * OUT];
+    for (size_t inner = 0; inner <= INNER; inner += inner == 0 ? 255 : 115)
+        for (size_t rows = 1; rows <= R; rows += 7) {
+            for (size_t i = 0; i < R * INNER; i++) in[i] = (float)(next() % 2001) / 1000 - 1;
+            for (size_t i = 0; i < INNER * OUT; i++) matrix[i] = (float)(next() % 2001) / 1000 - 1;
+            memset(expected, 0xff, sizeof expected), memset(found, 0xff, sizeof found);
+            ck_kv_product(CK_SCALAR, in, INNER, rows, inner, matrix, OUT, expected, OUT);
+            ck_kv_product(isa, in, INNER, rows, inner, matrix, OUT, found, OUT);
+            expect(memcmp(expected, found, sizeof found) == 0, "wide product", kinds[0], rows, inner);
+        }
+}
+
 // Hadamard back is the inverse, and keeps lengths.
 static void orthonormal(size_t columns) {
     float x[256], y[256];
@@ -423,6 +438,7 @@ int main(int count, char **words) {
                     predictors(&s);
                 }
     for (size_t c = 1; c <= 256; c++) orthonormal(c);
+    wide_product();
     static const size_t dimensions[] = {0, 2, 4, 8, 16, 36, 64, 80, 96, 100, 128, 256};
     static const struct { size_t from, tokens; } tokens[] = {{0, 64}, {0, 0}, {64, 0}, {0, 1}, {63, 1}, {1, 1}, {3, 37}, {5, 8},
                                                              {16, 32}, {32, 32}, {0, 63}, {1, 63}, {0, 17}, {8, 16}, {24, 40}, {2, 30}, {0, 48}};

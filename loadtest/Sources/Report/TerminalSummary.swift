@@ -21,9 +21,13 @@ package struct TerminalSummary: Sendable {
     }
 
     private mutating func line(_ name: String, _ value: String) {
-        let name = Self.harmless(name)
-        let space = max(1, Self.width - name.count - 1 - value.count)
-        lines.append(name + ":" + String(repeating: " ", count: space) + value)
+        let name = Self.harmless(name) + ":"
+        guard name.count + 1 + value.count > Self.width else {
+            return lines.append(name + String(repeating: " ", count: Self.width - name.count - value.count) + value)
+        }
+        // A reason that takes the whole line: its number stands below.
+        lines.append(name)
+        lines.append(String(repeating: " ", count: max(0, Self.width - value.count)) + value)
     }
 
     private mutating func counts(_ record: RunRecord, _ figures: Figures) {
@@ -107,9 +111,9 @@ package struct TerminalSummary: Sendable {
         for complaint in harness.complaints { lines.append("  " + complaint) }
     }
 
-    /// Codes and reasons come from servers: what could move a terminal's cursor is replaced, and what would break the table cut.
+    /// Codes and reasons come from servers: what could move a terminal's cursor is replaced, and what no screen would hold is cut.
     private static func harmless(_ text: String) -> String {
-        let scalars = text.unicodeScalars.prefix(44).map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : String($0) }
+        let scalars = text.unicodeScalars.prefix(240).map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : String($0) }
         return scalars.joined()
     }
 
