@@ -95,7 +95,9 @@ def run(name, scenario, arguments):
     common = fill(scenario.get("common", []) + (["--metrics-url", "{admin}/metrics", "--server-report"] if admin else []))
     failures, results = [], {}
     try:
-        for variant, options, shape in variants(scenario, arguments.ferry_load, base_url, common):
+        for number, (variant, options, shape) in enumerate(variants(scenario, arguments.ferry_load, base_url, common)):
+            # Prompts of its own for each: what one left in a prefix cache would not travel for the next.
+            options = [*options, "--seed", str(number + 1)]
             if shape is not None:
                 post(admin + "/links", json.dumps(shape))
             html = arguments.html and arguments.html.replace(".html", f"-{variant}.html" if variant else ".html")
