@@ -32,10 +32,14 @@ static void product(const float *in, size_t in_stride, size_t rows, size_t inner
             if (some < EACH_SIXTEEN) memset(panel, 0, sizeof panel);
             for (size_t i = 0; i < count; i++) memcpy(panel + i * EACH_SIXTEEN, matrix + (first + i) * columns + c, some * sizeof(float));
             size_t r = 0;
-            if (some == EACH_SIXTEEN)
+            if (some == EACH_SIXTEEN) {
                 for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
                     product_tile(in + r * in_stride + first, in_stride, TILE_ROWS, count, panel, EACH_SIXTEEN, first == 0,
                                  out + r * out_stride + c, out_stride);
+                for (; r + 2 <= rows; r += 2)
+                    product_tile(in + r * in_stride + first, in_stride, 2, count, panel, EACH_SIXTEEN, first == 0, out + r * out_stride + c,
+                                 out_stride);
+            }
             for (; r < rows; r++)
                 product_tile(in + r * in_stride + first, in_stride, 1, count, panel, some, first == 0, out + r * out_stride + c, out_stride);
             first += count;
